@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""Runs Python test modules (unittest, standard library only), each in a process of its own.
+
+    run_py.py tests/integration/test_x.py ...
+
+Every test method counts. A module may say, in comment lines of its own:
+
+    # build: debug release     the builds it runs against, one after the other (default: debug)
+    # timeout: 900             seconds for the whole module, for each build (default: 300)
+
+It finds the build in ATTIOD_BUILD_DIR, the source tree in ATTIOD_SOURCE_DIR, and puts what its
+processes print into files in ATTIOD_TEST_LOGS. At its end, or when its time is up, everything it
+started is killed: a module runs in a process group of its own.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Result(unittest.TestResult):
+    """One line a test as it ends, the traceback right under a failure."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+        self.started = time.monotonic()
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.started = time.monotonic()
+
+    def say(self, word, test, detail=""):
+        print(f"{word:5} {test.id()} ({time.monotonic() - self.started:.1f} s) {detail}".rstrip(), flush=True)
+
+    def addSuccess(self, test):
+        self.passed += 1
+        self.say("ok", test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.say("skip", test, reason)
+
+    def addExpectedFailure(self, test, err):
+        super().addExpectedFailure(test, err)
+        self.passed += 1
+        self.say("ok", test, "(expected failure)")
+
+    def fail(self, test, text):
+        print(text)
+        self.say("FAIL", test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.fail(test, self.failures[-1][1])
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.fail(test, self.errors[-1][1])
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            super().addSubTest(test, subtest, err)
+            self.fail(subtest, (self.failures + self.errors)[-1][1])
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        self.say("FAIL", test, "succeeded although a failure was expected")
+
+    def counts(self):
+        failed = len(self.failures) + len(self.errors) + len(self.unexpectedSuccesses)
+        return self.passed, failed, len(self.skipped)
+
+
+def run_one(module, counts_file):
+    """In the child: runs one module and leaves its counts."""
+    sys.path[:0] = [str(module.parent), str(SOURCE / "tests")]
+    result = Result()
+    unittest.defaultTestLoader.loadTestsFromName(module.stem).run(result)
+    pathlib.Path(counts_file).write_text("{} {} {}".format(*result.counts()), encoding="ascii")
+    return 0
+
+
+def setting(module, name, default):
+    match = re.search(rf"^# {name}: *(.*)$", module.read_text(encoding="utf-8"), re.M)
+    return match.group(1) if match else default
+
+
+def run_in_child(module, build):
+    """Returns (passed, failed, skipped) of one module against one build."""
+    limit = float(setting(module, "timeout", "300"))
+    environment = dict(os.environ, ATTIOD_BUILD_DIR=str(SOURCE / "build" / build),
+                       ATTIOD_SOURCE_DIR=str(SOURCE))
+    environment.setdefault("ATTIOD_TEST_LOGS", str(SOURCE / "build/test-logs"))
+    environment.setdefault("ATTIOD_KILL_ROUNDS", "50")
+    os.makedirs(environment["ATTIOD_TEST_LOGS"], exist_ok=True)
+    with tempfile.NamedTemporaryFile("r", encoding="ascii") as counts:
+        child = subprocess.Popen([sys.executable, __file__, "--one", str(module), counts.name],
+                                 env=environment, start_new_session=True)
+        trouble = ""
+        try:
+            if child.wait(timeout=limit) != 0:
+                trouble = f"ended with {child.returncode}"
+        except subprocess.TimeoutExpired:
+            trouble = f"not done within {limit:g} s"
+        finally:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            child.wait()
+        numbers = counts.read().split()
+    passed, failed, skipped = (int(n) for n in numbers) if numbers else (0, 0, 0)
+    if trouble:
+        print(f"FAIL  {module.name} [{build}]: {trouble}", flush=True)
+        failed += 1
+    return passed, failed, skipped
+
+
+def main():
+    if sys.argv[1:2] == ["--one"]:
+        return run_one(pathlib.Path(sys.argv[2]), sys.argv[3])
+    total = [0, 0, 0]
+    for name in sys.argv[1:]:
+        module = pathlib.Path(name).resolve()
+        for build in setting(module, "build", "debug").split():
+            print(f"-- {module.name} [{build}]", flush=True)
+            total = [a + b for a, b in zip(total, run_in_child(module, build))]
+    print("python: {} tests passed, {} failed, {} skipped".format(*total))
+    if "ATTIOD_TALLY" in os.environ:
+        with open(os.environ["ATTIOD_TALLY"], "a", encoding="ascii") as tally:
+            tally.write("{} {} {}\n".format(*total))
+    return 1 if total[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
