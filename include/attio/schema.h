@@ -1,0 +1,93 @@
+/* Attio's schema as we know it: objects and their attributes, by id and by slug.
+ *
+ * Kept in SQL, so a restart knows it without asking, refreshed from Attio: at start, when an unknown object id turns up, on attribute events and when older than the TTL. A
+ * refresh is single-flight: everyone who asks meanwhile is answered by the same one. Objects and attributes are never removed from memory, only marked; pointers
+ * stay valid until close. */
+#ifndef AD_ATTIO_SCHEMA_H
+#define AD_ATTIO_SCHEMA_H
+
+#include "attio/client.h"
+#include "base/map.h"
+
+struct ad_store;
+struct ad_schema; /* opaque */
+
+enum ad_attr_type {
+    AD_ATTR_TEXT,
+    AD_ATTR_NUMBER,
+    AD_ATTR_CHECKBOX,
+    AD_ATTR_CURRENCY,
+    AD_ATTR_DATE,
+    AD_ATTR_TIMESTAMP,
+    AD_ATTR_RATING,
+    AD_ATTR_STATUS,
+    AD_ATTR_SELECT,
+    AD_ATTR_RECORD_REFERENCE,
+    AD_ATTR_ACTOR_REFERENCE,
+    AD_ATTR_LOCATION,
+    AD_ATTR_DOMAIN,
+    AD_ATTR_EMAIL_ADDRESS,
+    AD_ATTR_PHONE_NUMBER,
+    AD_ATTR_INTERACTION,
+    AD_ATTR_PERSONAL_NAME,
+    AD_ATTR_UNKNOWN, /* a type Attio added since: kept as JSON */
+};
+const char *ad_attr_type_name(enum ad_attr_type t);
+enum ad_attr_type ad_attr_type_parse(struct ad_str s);
+
+struct ad_attribute {
+    struct ad_str id, slug, title;
+    enum ad_attr_type type;
+    struct ad_str type_name;
+    bool multiselect, writable, required, unique, archived, system;
+    unsigned position; /* order of first sight: column order */
+    struct ad_list link; /* object->attributes */
+};
+
+struct ad_object {
+    struct ad_str id, slug, singular, plural;
+    struct ad_list attributes; /* by position, archived ones too */
+    unsigned attributes_n;
+    uint64_t generation; /* changes when anything of it changed: the mirror then looks at its table */
+    struct ad_list link;
+    void *mirror; /* the mirror's own state for this object */
+};
+
+struct ad_schema_opts {
+    struct ad_store *store;
+    struct ad_client *client;
+    const struct ad_clock *clock;
+    struct ad_timers *timers;
+    struct ad_metrics *metrics;
+    unsigned ttl_ms;
+};
+
+/* Loads what SQL knows (synchronous). */
+AD_MUST_CHECK enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema **out, struct ad_errinfo *info);
+void ad_schema_close(struct ad_schema *s, void (*done)(void *ctx), void *ctx);
+
+/* NULL when unknown. */
+const struct ad_object *ad_schema_object(const struct ad_schema *s, struct ad_str id_or_slug);
+const struct ad_attribute *ad_object_attribute(const struct ad_object *o, struct ad_str id_or_slug);
+/* All objects, in order of first sight: AD_LIST_FOREACH over ->link. */
+const struct ad_list *ad_schema_objects(const struct ad_schema *s);
+bool ad_schema_known(const struct ad_schema *s); /* at least one refresh ever succeeded */
+
+struct ad_schema_wait;
+typedef void (*ad_schema_cb)(struct ad_schema_wait *w);
+struct ad_schema_wait {
+    ad_schema_cb cb;
+    void *data;
+    enum ad_err err;
+    struct ad_errinfo info;
+    /* private */
+    struct ad_list link;
+};
+/* Fetches objects and their attributes (GET /v2/objects, then each object's attributes, archived ones too), stores them, tells the mirror through on_change, then calls
+ * back. Joins a refresh under way only if that one has not yet sent its first request; else waits for the next. */
+AD_MUST_CHECK enum ad_err ad_schema_refresh(struct ad_schema *s, enum ad_priority priority, struct ad_schema_wait *w);
+void ad_schema_wait_cancel(struct ad_schema *s, struct ad_schema_wait *w); /* no callback comes */
+/* Age of the last success in ms, UINT64_MAX: never in this process. */
+uint64_t ad_schema_age_ms(const struct ad_schema *s);
+
+#endif

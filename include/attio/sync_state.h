@@ -1,0 +1,56 @@
+/* Where each object's full sync stands, in SQL: checkpoint per page, history of runs. */
+#ifndef AD_ATTIO_SYNC_STATE_H
+#define AD_ATTIO_SYNC_STATE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct ad_store;
+struct ad_sync_state; /* opaque */
+
+enum ad_sync_phase { AD_SYNC_IDLE, AD_SYNC_WALK, AD_SYNC_TAIL, AD_SYNC_SWEEP, AD_SYNC_DONE, AD_SYNC_FAILED };
+const char *ad_sync_phase_name(enum ad_sync_phase p);
+
+/* One run. `key` and `offset` are the place of the walk: the last created_at seen, and how far into a tie. */
+struct ad_sync_run {
+    int64_t id;            /* 0: not stored yet */
+    struct ad_str object_id, object_slug;
+    enum ad_sync_phase phase;
+    char key[40];
+    unsigned offset;
+    int64_t version;       /* of the run's first page: rows older than it that no page showed are candidates */
+    int64_t started_ns, finished_ns;
+    int64_t pages, seen, created, updated, unchanged, deleted, calls;
+    char error[192];
+};
+
+AD_MUST_CHECK enum ad_err ad_sync_state_open(struct ad_store *store, struct ad_sync_state **out);
+void ad_sync_state_close(struct ad_sync_state *s);
+
+struct ad_sync_save;
+struct ad_sync_save {
+    struct ad_sync_run *run; /* unchanged until cb, except that id is set for a new one */
+    void (*cb)(struct ad_sync_save *s);
+    void *data;
+    enum ad_err err;
+    struct ad_errinfo info;
+    void *impl;
+};
+/* Inserts or updates the run: the checkpoint. Queued behind the page's rows, so it never claims more than is written. */
+AD_MUST_CHECK enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s);
+/* The newest unfinished run of an object, to resume (synchronous, start-up): NOTFOUND when there is none. Slices go to arena. */
+struct ad_arena;
+AD_MUST_CHECK enum ad_err ad_sync_unfinished(struct ad_sync_state *st, struct ad_str object_id, struct ad_arena *arena,
+                                             struct ad_sync_run *out);
+struct ad_sync_list {
+    struct ad_buf *out; /* JSON array of the newest 50 runs */
+    void (*cb)(struct ad_sync_list *l);
+    void *data;
+    enum ad_err err;
+    struct ad_errinfo info;
+    void *impl;
+};
+AD_MUST_CHECK enum ad_err ad_sync_list(struct ad_sync_state *st, struct ad_sync_list *l);
+
+#endif

@@ -1,0 +1,51 @@
+/* The event loop: one per process, one thread, everything on it.
+ *
+ * Gives base its clock and timers, runs posted callbacks, counts what is open, and says by name what a shutdown forgot. */
+#ifndef AD_INFRA_LOOP_H
+#define AD_INFRA_LOOP_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/timer.h"
+
+struct ad_loop; /* opaque */
+
+/* A callback for a later turn, embedded in its owner. Posting a posted one again is a bug. */
+struct ad_post {
+    /* private */
+    struct ad_list link;
+    void (*cb)(struct ad_post *post);
+};
+
+AD_MUST_CHECK enum ad_err ad_loop_open(struct ad_loop **out);
+/* Runs until ad_loop_stop, or until nothing is open any more. */
+void ad_loop_run(struct ad_loop *loop);
+/* From the loop thread: ad_loop_run returns after this turn. */
+void ad_loop_stop(struct ad_loop *loop);
+/* Runs one turn; waits at most `wait_ms` (0: does not wait). For tests and for programs that wait for one thing. */
+void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms);
+/* Closes. Everything on it must have been closed; leftovers are logged by name, counted, and INTERNAL is returned (memory is released anyway
+ * where that is safe). Runs the loop until closing callbacks are through. */
+AD_MUST_CHECK enum ad_err ad_loop_close(struct ad_loop *loop);
+
+const struct ad_clock *ad_loop_clock(const struct ad_loop *loop);
+struct ad_timers *ad_loop_timers(struct ad_loop *loop);
+void ad_loop_post(struct ad_loop *loop, struct ad_post *post, void (*cb)(struct ad_post *post));
+/* Called once at the end of each turn, after all I/O of the turn: where work gathered in a turn is handed over in one go. */
+struct ad_loop_hook {
+    struct ad_list link;
+    void (*cb)(struct ad_loop_hook *hook);
+};
+void ad_loop_hook_add(struct ad_loop *loop, struct ad_loop_hook *hook);
+void ad_loop_hook_remove(struct ad_loop_hook *hook);
+/* Milliseconds the last turns were late (a 100 ms probe timer), as a running maximum since the last call. */
+unsigned ad_loop_lag_ms(struct ad_loop *loop);
+
+/* Signals as callbacks: SIGINT and SIGTERM to `stop`, SIGHUP to `reload`. SIGPIPE is ignored by ad_loop_open. */
+struct ad_signals;
+AD_MUST_CHECK enum ad_err ad_signals_open(struct ad_loop *loop, void (*stop)(void *ctx, int signum),
+                                          void (*reload)(void *ctx), void *ctx, struct ad_signals **out);
+void ad_signals_close(struct ad_signals *s); /* frees itself on a later turn */
+
+#endif
