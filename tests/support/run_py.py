@@ -29,8 +29,9 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 class Result(unittest.TestResult):
     """One line a test as it ends, the traceback right under a failure."""
 
-    def __init__(self):
+    def __init__(self, counts_file):
         super().__init__()
+        self.counts_file = pathlib.Path(counts_file)
         self.passed = 0
         self.started = time.monotonic()
 
@@ -75,17 +76,21 @@ class Result(unittest.TestResult):
         super().addUnexpectedSuccess(test)
         self.say("FAIL", test, "succeeded although a failure was expected")
 
-    def counts(self):
+    def save(self):
         failed = len(self.failures) + len(self.errors) + len(self.unexpectedSuccesses)
-        return self.passed, failed, len(self.skipped)
+        self.counts_file.write_text(f"{self.passed} {failed} {len(self.skipped)}", encoding="ascii")
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.save()  # after each, so that a time limit does not lose what was done
 
 
 def run_one(module, counts_file):
-    """In the child: runs one module and leaves its counts."""
+    """In the child: runs one module and leaves its counts in a file."""
     sys.path[:0] = [str(module.parent), str(SOURCE / "tests")]
-    result = Result()
+    result = Result(counts_file)
     unittest.defaultTestLoader.loadTestsFromName(module.stem).run(result)
-    pathlib.Path(counts_file).write_text("{} {} {}".format(*result.counts()), encoding="ascii")
+    result.save()  # also what failed outside of any test: an import, setUpClass
     return 0
 
 
