@@ -83,9 +83,9 @@ wrong_include() {
     seed "$1 includes $2" "$1" "${header:+#include \"$header\"}" "$header: No such file or directory"
 }
 wrong_call() { # LAYER WHERE FUNCTION
-    seed "$1 calls $2" "$1" \
-        "${3:+extern int $3(void); int seeded(void); int seeded(void) { return $3(); }}" \
-        "undefined reference to .*\b$3'"
+    local line=
+    [ -z "$3" ] || line="extern int $3(void); int seeded(void); int seeded(void) { return $3(); }"
+    seed "$1 calls $2" "$1" "$line" "undefined reference to .*\b$3'"
 }
 
 # Past the layer below, and upwards; handlers see their own API alone.
