@@ -20,6 +20,7 @@ struct ad_buf {
     char *p;
     size_t start, end, cap, max;
     bool failed;
+    bool no_memory; /* why it failed: memory, or else max */
 };
 
 /* Allocates nothing yet. */

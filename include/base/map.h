@@ -20,6 +20,7 @@ struct ad_map_node {
 struct ad_map {
     struct ad_map_node **buckets;
     size_t mask, count;
+    size_t any_from;              /* no element in the buckets before this one */
     struct ad_map_node *first[8]; /* until the first growth: a small map allocates nothing */
 };
 
@@ -31,7 +32,7 @@ struct ad_map_node *ad_map_get(const struct ad_map *m, struct ad_str key); /* or
 void ad_map_put(struct ad_map *m, struct ad_map_node *node, struct ad_str key);
 void ad_map_remove(struct ad_map *m, struct ad_map_node *node);
 /* Any element, or NULL when empty: for emptying. Iteration order is unspecified. */
-struct ad_map_node *ad_map_any(const struct ad_map *m);
+struct ad_map_node *ad_map_any(struct ad_map *m);
 /* Calls cb for each element; cb may remove the element it was given, nothing else. */
 void ad_map_each(struct ad_map *m, void (*cb)(void *ctx, struct ad_map_node *node), void *ctx);
 

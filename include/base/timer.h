@@ -36,6 +36,7 @@ struct ad_timers {
     struct ad_timer **heap;
     size_t count, cap;
     uint64_t next_order;
+    bool running; /* inside ad_timers_run */
 };
 
 void ad_timers_init(struct ad_timers *q, const struct ad_clock *clock,
@@ -56,7 +57,8 @@ static inline bool ad_timer_running(const struct ad_timer *t)
     return t->slot != 0;
 }
 
-/* Runs all that are due at the clock's now. */
+/* Runs all that are due at the clock's now, then calls rearm, also when nothing was due: the owner's own
+ * timer has fired and has to be set again. Not from inside a timer's callback. */
 void ad_timers_run(struct ad_timers *q);
 /* The earliest deadline, or UINT64_MAX. */
 uint64_t ad_timers_next(const struct ad_timers *q);

@@ -1,0 +1,278 @@
+#include "base/str.h"
+
+bool ad_str_eq(struct ad_str a, struct ad_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool ad_str_eq_nocase(struct ad_str a, struct ad_str b)
+{
+    if (a.n != b.n) {
+        return false;
+    }
+    for (size_t i = 0; i < a.n; i++) {
+        if (lower(a.p[i]) != lower(b.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ad_str_starts(struct ad_str s, struct ad_str prefix)
+{
+    return prefix.n <= s.n && ad_str_eq(ad_str_n(s.p, prefix.n), prefix);
+}
+
+bool ad_str_ends(struct ad_str s, struct ad_str suffix)
+{
+    if (suffix.n == 0) {
+        return true;
+    }
+    return suffix.n <= s.n && ad_str_eq(ad_str_n(s.p + (s.n - suffix.n), suffix.n), suffix);
+}
+
+int ad_str_cmp(struct ad_str a, struct ad_str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+    return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+size_t ad_str_find(struct ad_str s, char c)
+{
+    const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+    return at ? (size_t)(at - s.p) : s.n;
+}
+
+bool ad_str_contains(struct ad_str s, struct ad_str part)
+{
+    return part.n == 0 || (s.n && memmem(s.p, s.n, part.p, part.n));
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct ad_str ad_str_trim(struct ad_str s)
+{
+    while (s.n && is_blank(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n && is_blank(s.p[s.n - 1])) {
+        s.n--;
+    }
+    return s;
+}
+
+struct ad_str ad_str_cut(struct ad_str *s, char c)
+{
+    struct ad_str all = *s;
+    size_t at = ad_str_find(all, c);
+    *s = at == all.n ? AD_STR_NONE : ad_str_n(all.p + at + 1, all.n - at - 1);
+    return ad_str_n(all.p, at);
+}
+
+bool ad_str_u64(struct ad_str s, uint64_t max, uint64_t *out)
+{
+    uint64_t v = 0;
+    if (s.n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+        if (digit > 9 || v > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        v = v * 10 + digit;
+    }
+    if (v > max) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+bool ad_str_i64(struct ad_str s, int64_t min, int64_t max, int64_t *out)
+{
+    bool negative = min < 0 && s.n && s.p[0] == '-';
+    if (negative) {
+        s.p++;
+        s.n--;
+    }
+    uint64_t magnitude;
+    if (!ad_str_u64(s, (uint64_t)INT64_MAX + (negative ? 1 : 0), &magnitude)) {
+        return false;
+    }
+    /* By way of unsigned, because -INT64_MIN has no int64_t. */
+    int64_t v = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    if (v < min || v > max) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    unsigned char l = lower(c);
+    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+bool ad_str_is_uuid(struct ad_str s)
+{
+    if (s.n != 36) {
+        return false;
+    }
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? s.p[i] != '-' : hex_value(s.p[i]) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ad_hex_decode(struct ad_str hex, uint8_t *out, size_t n)
+{
+    if (hex.n % 2 != 0 || hex.n / 2 != n) {
+        return false;
+    }
+    for (size_t i = 0; i < hex.n; i++) {
+        if (hex_value(hex.p[i]) < 0) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (uint8_t)(hex_value(hex.p[2 * i]) * 16 + hex_value(hex.p[2 * i + 1]));
+    }
+    return true;
+}
+
+void ad_hex_encode(const uint8_t *in, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[in[i] >> 4];
+        out[2 * i + 1] = digits[in[i] & 15];
+    }
+}
+
+/* Length of the valid character at p (n bytes left), 0 when there is none. */
+static size_t utf8_char(const unsigned char *p, size_t n)
+{
+    unsigned char lead = p[0];
+    /* The second byte's range carries all the special cases: overlong, surrogate, too large. */
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+    size_t len;
+    if (lead < 0x80) {
+        return 1;
+    }
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        len = 2;
+    } else if (lead >= 0xe0 && lead <= 0xef) {
+        len = 3;
+        low = lead == 0xe0 ? 0xa0 : low;
+        high = lead == 0xed ? 0x9f : high;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+        len = 4;
+        low = lead == 0xf0 ? 0x90 : low;
+        high = lead == 0xf4 ? 0x8f : high;
+    } else {
+        return 0;
+    }
+    if (len > n || p[1] < low || p[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+bool ad_utf8_valid(struct ad_str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t i = 0;
+    while (i < s.n) {
+        uint64_t word;
+        if (s.n - i >= sizeof(word)) {
+            memcpy(&word, p + i, sizeof(word));
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof(word);
+                continue;
+            }
+        }
+        size_t len = utf8_char(p + i, s.n - i);
+        if (len == 0) {
+            return false;
+        }
+        i += len;
+    }
+    return true;
+}
+
+/* The hash multiplies keyed words and folds the 128-bit product. All four keys come from the seed:
+ * with a constant among them an outsider could choose a word that makes a product zero, and with
+ * that collisions under any seed. */
+__extension__ typedef unsigned __int128 uint128;
+
+static uint64_t hash_keys[4] = {
+    UINT64_C(0xe220a8397b1dcdaf),
+    UINT64_C(0x6e789e6aa1b965f4),
+    UINT64_C(0x06c45d188009454f),
+    UINT64_C(0xf88bb8a8724c81ec),
+};
+
+void ad_hash_seed(uint64_t seed)
+{
+    for (size_t i = 0; i < AD_LEN(hash_keys); i++) {
+        seed += UINT64_C(0x9e3779b97f4a7c15);
+        uint64_t z = seed;
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        hash_keys[i] = z ^ (z >> 31);
+    }
+}
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    uint128 product = (uint128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Up to 8 bytes as one number. */
+static uint64_t word_at(const char *p, size_t n)
+{
+    uint64_t w = 0;
+    memcpy(&w, p, n < sizeof(w) ? n : sizeof(w));
+    return w;
+}
+
+uint64_t ad_hash(struct ad_str s)
+{
+    uint64_t state = hash_keys[0] ^ s.n;
+    const char *p = s.p;
+    size_t n = s.n;
+    while (n > 16) {
+        state = fold(word_at(p, 8) ^ hash_keys[1], word_at(p + 8, 8) ^ state);
+        p += 16;
+        n -= 16;
+    }
+    uint64_t a = n ? word_at(p, n) : 0;
+    uint64_t b = n > 8 ? word_at(p + 8, n - 8) : 0;
+    state = fold(a ^ hash_keys[1], b ^ state);
+    return fold(state ^ hash_keys[2], hash_keys[3]);
+}
