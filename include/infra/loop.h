@@ -11,7 +11,7 @@
 
 struct ad_loop; /* opaque */
 
-/* A callback for a later turn, embedded in its owner. Posting a posted one again is a bug. */
+/* A callback for a later turn, embedded in its owner and zeroed before first use. Posting a posted one again is a bug. */
 struct ad_post {
     /* private */
     struct ad_list link;
@@ -19,6 +19,8 @@ struct ad_post {
 };
 
 AD_MUST_CHECK enum ad_err ad_loop_open(struct ad_loop **out);
+/* As open, with another clock: a test's, turned by hand. Each turn runs the timers due on it; nothing sleeps until one is. */
+AD_MUST_CHECK enum ad_err ad_loop_open_on(const struct ad_clock *clock, struct ad_loop **out);
 /* Runs until ad_loop_stop, or until nothing is open any more. */
 void ad_loop_run(struct ad_loop *loop);
 /* From the loop thread: ad_loop_run returns after this turn. */
@@ -32,7 +34,10 @@ AD_MUST_CHECK enum ad_err ad_loop_close(struct ad_loop *loop);
 const struct ad_clock *ad_loop_clock(const struct ad_loop *loop);
 struct ad_timers *ad_loop_timers(struct ad_loop *loop);
 void ad_loop_post(struct ad_loop *loop, struct ad_post *post, void (*cb)(struct ad_post *post));
-/* Called once at the end of each turn, after all I/O of the turn: where work gathered in a turn is handed over in one go. */
+/* Takes it back; harmless when it is not posted (zeroed, or already called). */
+void ad_loop_unpost(struct ad_post *post);
+/* Called once at the end of each turn, after all I/O, timers and posts of the turn: where work gathered in a turn is handed over in one go.
+ * Work gathered by a later hook, or off the loop's turns, waits for the next turn: post to be sure of one. */
 struct ad_loop_hook {
     struct ad_list link;
     void (*cb)(struct ad_loop_hook *hook);
