@@ -1,0 +1,42 @@
+/* No memory, at every place: a scenario is run once to count its allocations, then again and again
+ * with each of them failing in turn; first that one alone, then that one and all that follow.
+ *
+ *   static enum ad_err parse_a_page(void *ctx) { ...; return err; }
+ *   torture(parse_a_page, NULL);
+ *
+ * The scenario opens, works, cleans up, and returns its first error. It must return AD_OK when memory
+ * is there; with a failing allocation NOMEM, or AD_OK where the code gets by without (a map whose
+ * table could not grow). Any other answer, a crash, or memory still held at its end fails the test. */
+#ifndef AD_TEST_TORTURE_H
+#define AD_TEST_TORTURE_H
+
+#include <check.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "support/heap.h"
+
+typedef enum ad_err (*torture_cb)(void *ctx);
+
+static inline void torture(torture_cb scenario, void *ctx)
+{
+    heap_install();
+    enum ad_err err = scenario(ctx);
+    size_t requests = heap_requests();
+    size_t held = heap_uninstall();
+    ck_assert_msg(err == AD_OK, "with memory the scenario gives %s", ad_err_name(err));
+    ck_assert_msg(held == 0, "%zu pieces are still held with memory", held);
+    for (size_t round = 0; round < 2 * requests; round++) {
+        heap_install();
+        heap_fail(round / 2, round % 2 ? SIZE_MAX : 1);
+        err = scenario(ctx);
+        held = heap_uninstall();
+        ck_assert_msg(err == AD_OK || err == AD_ERR_NOMEM, "request %zu of %zu failing gives %s",
+                      round / 2, requests, ad_err_name(err));
+        ck_assert_msg(held == 0, "%zu pieces are still held after request %zu of %zu failed", held,
+                      round / 2, requests);
+    }
+}
+
+#endif
