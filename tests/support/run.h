@@ -22,10 +22,10 @@ static inline int run_suite(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define RUN_SUITE(make_suite)                                                                         \
-    int main(void)                                                                                 \
-    {                                                                                              \
-        return run_suite(make_suite());                                                         \
+#define RUN_SUITE(make_suite)           \
+    int main(void)                      \
+    {                                   \
+        return run_suite(make_suite()); \
     }
 
 /* One suite of one case from a list of tests; for files that need no fixture. */
@@ -41,12 +41,12 @@ static inline Suite *suite_of(const char *name, const TTest *const *tests, size_
 }
 
 /* Slices compared as text, so that a failure shows both. */
-#define assert_str(actual, expected)                                                            \
-    do {                                                                                           \
-        struct ad_str a_ = (actual);                                                               \
-        struct ad_str e_ = ad_str_c(expected);                                                     \
-        ck_assert_msg(ad_str_eq(a_, e_), "%s: \"%.*s\" is not \"%.*s\"", #actual, AD_FMT(a_),      \
-                      AD_FMT(e_));                                                                 \
+#define assert_str(actual, expected)                                                          \
+    do {                                                                                      \
+        struct ad_str a_ = (actual);                                                          \
+        struct ad_str e_ = ad_str_c(expected);                                                \
+        ck_assert_msg(ad_str_eq(a_, e_), "%s: \"%.*s\" is not \"%.*s\"", #actual, AD_FMT(a_), \
+                      AD_FMT(e_));                                                            \
     } while (0)
 
 #endif
