@@ -1,16 +1,24 @@
 /* The service layer as one object: what the product does. No HTTP, no SQL, no sockets.
  *
- * Data's way in one line: ingest -> inbox -> dispatch -> handlers (pull, yours) -> records -> mirror. */
+ * Data's way in one line: ingest -> inbox -> dispatch -> handlers (pull, yours) -> records ->
+ * mirror. */
 #ifndef AD_SERVICE_SERVICE_H
 #define AD_SERVICE_SERVICE_H
 
-#include "attio/account.h"
-#include "attio/inbox.h"
-#include "attio/mirror.h"
-#include "attio/records.h"
-#include "attio/schema.h"
-#include "attio/sync_state.h"
+#include "base/clock.h"
+#include "base/metric.h"
 #include "base/registry.h"
+#include "base/timer.h"
+
+struct ad_account;
+struct ad_client;
+struct ad_inbox;
+struct ad_mirror;
+struct ad_records;
+struct ad_schema;
+struct ad_sync_state;
+struct ad_versions;
+struct ad_webhook_secrets;
 
 struct ad_service; /* opaque */
 
@@ -18,7 +26,8 @@ struct ad_service_opts {
     const struct ad_clock *clock;
     struct ad_timers *timers;
     struct ad_metrics *metrics;
-    struct ad_registry *registry; /* service registers its built-in handlers; app seals it before start */
+    /* for event handlers: the built-in ones are registered at open; app seals it before start */
+    struct ad_registry *registry;
     struct ad_client *client;
     struct ad_schema *schema;
     struct ad_records *records;
@@ -35,19 +44,26 @@ struct ad_service_opts {
     const char *public_url;            /* NULL: no webhook is registered by us */
     const char *const *webhook_events; /* NULL: all */
     const char *const *sync_objects;   /* slugs; NULL: all objects */
-    bool sync_on_start;                /* objects never synced completely are synced, unfinished runs resumed */
-    unsigned sync_period_ms;           /* 0: only on demand */
-    unsigned window_max;               /* events held in memory by the dispatcher */
-    struct ad_arena *arena;            /* lives as long as the service */
+    bool sync_on_start; /* objects never synced completely are synced, unfinished runs resumed */
+    unsigned sync_period_ms; /* 0: only on demand */
+    unsigned window_max;     /* events held in memory by the dispatcher */
+    struct ad_arena *arena;  /* lives as long as the service */
 };
 
-AD_MUST_CHECK enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_service **out, struct ad_errinfo *info);
-/* After the registry is sealed and the loop is about to run: dispatch begins; identity, schema, webhook and first sync come up in the background and are retried
- * (nothing of that when the client is disabled: webhooks are stored and wait). */
+AD_MUST_CHECK enum ad_err ad_service_open(const struct ad_service_opts *opts,
+                                          struct ad_service **out, struct ad_errinfo *info);
+/* Registers a handler (attiod/handler.h) before start: INVALID naming what is missing or unknown
+ * in it, CONFLICT for a second one of its name. At most 64. */
+AD_MUST_CHECK enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *handler,
+                                             struct ad_errinfo *info);
+/* After the registry is sealed and the loop is about to run: dispatch begins; identity, schema,
+ * webhook and first sync come up in the background and are retried (nothing of that when the
+ * client is disabled: webhooks are stored and wait). */
 AD_MUST_CHECK enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info);
 /* Readiness drops. */
 void ad_service_drain(struct ad_service *s);
-/* Stops taking up work, lets what is under way end (cancelled where it waits for Attio), done after the last callback. Unfinished events stay pending in SQL. Frees. */
+/* Stops taking up work, lets what is under way end (cancelled where it waits for Attio), done
+ * after the last callback. Unfinished events stay pending in SQL. Frees. */
 void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx);
 
 #endif

@@ -1,4 +1,5 @@
-/* Full sync of an object: every record of it into the mirror, resumable, never pretending to be complete. */
+/* Full sync of an object: every record of it into the mirror, resumable, never pretending to be
+ * complete. */
 #ifndef AD_SERVICE_SYNC_H
 #define AD_SERVICE_SYNC_H
 
@@ -8,10 +9,14 @@
 
 struct ad_service;
 
-/* Starts (or joins) the run of an object given by slug or id; progress is in ad_service_sync_list. NOTFOUND with "did you mean"; DISABLED; BUSY while the schema is unknown. */
-AD_MUST_CHECK enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, int64_t *run_id, struct ad_errinfo *info);
+/* Starts (or joins) the run of an object given by slug or id; progress is in
+ * ad_service_sync_list. NOTFOUND with "did you mean"; DISABLED; BUSY while the schema is
+ * unknown. */
+AD_MUST_CHECK enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object,
+                                                int64_t *run_id, struct ad_errinfo *info);
 /* Same for all objects that sync is configured for; *runs counts them. */
-AD_MUST_CHECK enum ad_err ad_service_sync_all(struct ad_service *s, unsigned *runs, struct ad_errinfo *info);
+AD_MUST_CHECK enum ad_err ad_service_sync_all(struct ad_service *s, unsigned *runs,
+                                              struct ad_errinfo *info);
 
 struct ad_service_query;
 typedef void (*ad_service_query_cb)(struct ad_service_query *q);

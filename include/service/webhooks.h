@@ -11,8 +11,11 @@ struct ad_webhooks_query {
     void *impl;
 };
 /* CONFIG when no public URL is configured. */
-AD_MUST_CHECK enum ad_err ad_service_webhooks_list(struct ad_service *s, struct ad_webhooks_query *w);
-AD_MUST_CHECK enum ad_err ad_service_webhooks_ensure(struct ad_service *s, struct ad_webhooks_query *w);
-AD_MUST_CHECK enum ad_err ad_service_webhooks_delete(struct ad_service *s, struct ad_webhooks_query *w);
+AD_MUST_CHECK enum ad_err ad_service_webhooks_list(struct ad_service *s,
+                                                   struct ad_webhooks_query *w);
+AD_MUST_CHECK enum ad_err ad_service_webhooks_ensure(struct ad_service *s,
+                                                     struct ad_webhooks_query *w);
+AD_MUST_CHECK enum ad_err ad_service_webhooks_delete(struct ad_service *s,
+                                                     struct ad_webhooks_query *w);
 
 #endif

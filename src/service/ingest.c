@@ -1,0 +1,108 @@
+#include "service/ingest.h"
+
+#include "service_private.h"
+
+struct work {
+    struct ad_inbox_append append;
+    struct ad_delivery delivery;
+    struct ad_service *s;
+    struct ad_ingest *in;
+    uint64_t began_ms;
+};
+
+static struct ad_counter *outcome(struct ad_service *s, const char *label)
+{
+    return ad_metric_counter(s->o.metrics, "attiod_webhook_deliveries_total", label,
+                             "Webhook deliveries by outcome.");
+}
+
+void ad__ingest_metrics(struct ad_service *s)
+{
+    s->ingest = (struct ad_ingest_metrics){
+        .accepted = outcome(s, "outcome=\"accepted\""),
+        .duplicate = outcome(s, "outcome=\"duplicate\""),
+        .bad_signature = outcome(s, "outcome=\"bad_signature\""),
+        .malformed = outcome(s, "outcome=\"malformed\""),
+        .bad_key = outcome(s, "outcome=\"bad_key\""),
+        .unavailable = outcome(s, "outcome=\"unavailable\""),
+        .no_secret = outcome(s, "outcome=\"no_secret\""),
+        .events = ad_metric_counter(s->o.metrics, "attiod_events_accepted_total", NULL,
+                                    "Events made durable."),
+        .ack = ad_metric_histogram(s->o.metrics, "attiod_webhook_ack_seconds", NULL,
+                                   "From a whole request until its events were durable."),
+    };
+}
+
+static void on_durable(struct ad_inbox_append *a)
+{
+    struct work *w = a->data;
+    struct ad_service *s = w->s;
+    struct ad_ingest *in = w->in;
+    in->err = a->err;
+    in->info = a->info;
+    in->accepted = a->accepted;
+    in->duplicate = a->duplicate;
+    if (a->err) {
+        s->ingest.unavailable->v++;
+    } else if (!in->quarantined) {
+        (a->accepted || !a->duplicate ? s->ingest.accepted : s->ingest.duplicate)->v++;
+        s->ingest.events->v += a->accepted;
+        ad_dispatch_push(s->dispatch, w->delivery.events, w->delivery.events_n);
+    } else {
+        in->accepted = 0;
+    }
+    ad_histogram_observe_ms(s->ingest.ack, (double)(ad_mono_ms(s->o.clock) - w->began_ms));
+    in->cb(in);
+}
+
+static enum ad_err refuse(struct ad_ingest *in, struct ad_counter *c, enum ad_err err)
+{
+    c->v++;
+    in->err = err;
+    in->info.code = err;
+    return err;
+}
+
+static enum ad_err quarantine(struct work *w)
+{
+    struct ad_ingest *in = w->in;
+    struct ad_service *s = w->s;
+    s->ingest.malformed->v++;
+    in->quarantined = true;
+    ad_log(AD_LOG_WARN, "delivery_quarantined", AD_KC("reason", in->info.msg));
+    struct ad_str reason = ad_arena_str(in->arena, ad_str_c(in->info.msg));
+    return ad_inbox_quarantine(s->o.inbox, &w->append, in->body, reason);
+}
+
+enum ad_err ad_ingest(struct ad_service *s, struct ad_ingest *in)
+{
+    /* Without any secret nothing can be told genuine; Attio tries again for three days. */
+    if (ad_webhook_secrets_count(s->o.secrets) == 0) {
+        return refuse(in, s->ingest.no_secret, AD_ERR_BUSY);
+    }
+    if (ad_webhook_verify(s->o.secrets, in->headers, in->headers_n, in->body) !=
+        AD_WEBHOOK_GENUINE) {
+        return refuse(in, s->ingest.bad_signature, AD_ERR_UNAUTHORIZED);
+    }
+    struct work *w = ad_arena_zalloc(in->arena, sizeof(*w));
+    if (!w) {
+        return refuse(in, s->ingest.unavailable, AD_ERR_NOMEM);
+    }
+    w->s = s;
+    w->in = in;
+    w->began_ms = ad_mono_ms(s->o.clock);
+    w->append = (struct ad_inbox_append){
+        .delivery = &w->delivery, .arena = in->arena, .cb = on_durable, .data = w
+    };
+    struct ad_str key;
+    if (ad_webhook_idempotency_key(in->headers, in->headers_n, &key, &in->info)) {
+        return refuse(in, s->ingest.bad_key, AD_ERR_INVALID);
+    }
+    enum ad_err err = ad_webhook_decode(in->arena, in->body, &w->delivery, &in->info);
+    w->delivery.key = key;
+    if (err == AD_ERR_NOMEM) {
+        return refuse(in, s->ingest.unavailable, err);
+    }
+    err = err ? quarantine(w) : ad_inbox_append(s->o.inbox, &w->append);
+    return err ? refuse(in, s->ingest.unavailable, err) : AD_OK;
+}

@@ -1,0 +1,175 @@
+#include "service/service.h"
+
+#include "service_private.h"
+
+#define HANDLERS_MAX 64
+
+/* ---- handlers
+ * -------------------------------------------------------------------------------------------------- */
+
+static const char *handler_fault(const struct ad_handler *h)
+{
+    if (h->abi != AD_HANDLER_ABI) {
+        return "was built for another version of attiod/handler.h";
+    }
+    if (!h->name || !*h->name || strlen(h->name) > 64) {
+        return "needs a name of at most 64 characters";
+    }
+    if (!h->run) {
+        return "has no run function";
+    }
+    if (!h->types || !h->types[0]) {
+        return "names no event types";
+    }
+    return h->mode == AD_HANDLER_EACH || h->mode == AD_HANDLER_LATEST ? NULL : "has no such mode";
+}
+
+enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
+                               struct ad_errinfo *info)
+{
+    const char *fault = handler_fault(h);
+    if (fault) {
+        return ad_fail(info, AD_ERR_INVALID, "handler %s %s", h->name ? h->name : "without a name",
+                       fault);
+    }
+    if (s->handlers_n == HANDLERS_MAX) {
+        return ad_fail(info, AD_ERR_INVALID, "handler %s: more than %d handlers", h->name,
+                       HANDLERS_MAX);
+    }
+    for (const char *const *t = h->types; *t; t++) {
+        enum ad_err err = ad_registry_on(s->o.registry, *t, h, info);
+        if (err) {
+            return err;
+        }
+    }
+    s->handlers_n++;
+    return AD_OK;
+}
+
+/* ---- open
+ * ------------------------------------------------------------------------------------------------------ */
+
+static enum ad_err open_parts(struct ad_service *s)
+{
+    const struct ad_service_opts *o = &s->o;
+    const struct ad_dispatch_opts d = {
+        .inbox = o->inbox,
+        .schema = o->schema,
+        .registry = o->registry,
+        .clock = o->clock,
+        .timers = o->timers,
+        .metrics = o->metrics,
+        .seed = o->seed ^ 0xd15,
+        .window_max = o->window_max ? o->window_max : 20000,
+    };
+    const struct ad_pull_opts p = {
+        .client = o->client,
+        .schema = o->schema,
+        .records = o->records,
+        .mirror = o->mirror,
+        .account = o->account,
+        .versions = o->versions,
+        .clock = o->clock,
+        .timers = o->timers,
+        .metrics = o->metrics,
+        .seed = o->seed ^ 0x9011,
+    };
+    enum ad_err err = ad_dispatch_open(&d, &s->dispatch);
+    err = err ? err : ad_pull_open(&p, &s->pull);
+    err = err ? err : ad__schema_watch_open(s, &s->schema_watch);
+    err = err ? err : ad__sync_open(s, &s->sync);
+    return err ? err : ad__bringup_open(s, &s->bringup);
+}
+
+/* Everybody who asks for work first; then the dispatcher, which heard their last words. */
+void ad__part_closed(void *ctx)
+{
+    struct ad_service *s = ctx;
+    if (--s->closing_parts > 0) {
+        return;
+    }
+    if (s->dispatch) {
+        struct ad_dispatch *d = s->dispatch;
+        s->dispatch = NULL;
+        s->closing_parts = 1;
+        ad_dispatch_close(d, ad__part_closed, s);
+        return;
+    }
+    void (*done)(void *ctx) = s->done;
+    void *done_ctx = s->done_ctx;
+    ad_free(s);
+    done(done_ctx);
+}
+
+void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx)
+{
+    s->closing = s->draining = true;
+    s->done = done;
+    s->done_ctx = ctx;
+    s->closing_parts = 1 + (s->probing ? 1 : 0);
+    ad_client_stop(s->o.client);
+    if (s->dispatch) {
+        ad_dispatch_stop(s->dispatch);
+    }
+    if (s->schema_watch) {
+        ad__schema_watch_close(s->schema_watch);
+    }
+    if (s->pull) {
+        s->closing_parts++;
+        ad_pull_close(s->pull, ad__part_closed, s);
+    }
+    if (s->sync) {
+        s->closing_parts++;
+        ad__sync_close(s->sync, ad__part_closed, s);
+    }
+    if (s->bringup) {
+        s->closing_parts++;
+        ad__bringup_close(s->bringup, ad__part_closed, s);
+    }
+    ad__part_closed(s);
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_service **out,
+                            struct ad_errinfo *info)
+{
+    struct ad_service *s = ad_zalloc(sizeof(*s));
+    if (!s) {
+        return ad_fail(info, AD_ERR_NOMEM, "no memory");
+    }
+    s->o = *opts;
+    ad__ingest_metrics(s);
+    enum ad_err err = open_parts(s);
+    if (err) {
+        ad_fail(info, err, "service: %s", ad_err_text(err));
+    }
+    err = err ? err : ad_service_handler(s, ad_pull_handler(s->pull), info);
+    err = err ? err : ad_service_handler(s, ad__schema_watch_handler(s->schema_watch), info);
+    if (err) {
+        ad_service_close(s, nothing, NULL);
+        return err;
+    }
+    *out = s;
+    return AD_OK;
+}
+
+enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info)
+{
+    (void)info;
+    if (!ad_client_enabled(s->o.client)) {
+        ad_log(AD_LOG_WARN, "attio_disabled", AD_KC("effect", "webhooks are stored and wait"));
+        return AD_OK;
+    }
+    ad__sync_load(s->sync);
+    ad__bringup_start(s->bringup);
+    return AD_OK;
+}
+
+void ad_service_drain(struct ad_service *s)
+{
+    s->draining = true;
+}

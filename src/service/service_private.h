@@ -1,0 +1,77 @@
+/* The service layer's inside: what its sources share. Each part owns its state; this is the list
+ * of them. */
+#ifndef AD_SERVICE_PRIVATE_H
+#define AD_SERVICE_PRIVATE_H
+
+#include "attio/account.h"
+#include "attio/inbox.h"
+#include "attio/mirror.h"
+#include "attio/records.h"
+#include "attio/schema.h"
+#include "attio/sync_state.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "dispatch.h"
+#include "pull.h"
+#include "service/service.h"
+
+struct ad_sync;
+struct ad_bringup;
+struct ad_schema_watch;
+
+struct ad_ingest_metrics {
+    struct ad_counter *accepted, *duplicate, *bad_signature, *malformed, *bad_key, *unavailable,
+        *no_secret, *events;
+    struct ad_histogram *ack;
+};
+
+struct ad_service {
+    struct ad_service_opts o;
+    struct ad_dispatch *dispatch;
+    struct ad_pull *pull;
+    struct ad_schema_watch *schema_watch;
+    struct ad_sync *sync;
+    struct ad_bringup *bringup;
+    struct ad_ingest_metrics ingest;
+    unsigned handlers_n;
+    bool draining, closing;
+    /* health's probe of Attio */
+    struct ad_account_op probe;
+    bool probing;
+    uint64_t probed_ms;
+    enum ad_err probe_err;
+    void (*done)(void *ctx);
+    void *done_ctx;
+    unsigned closing_parts;
+};
+
+/* bringup.c: identity, schema, webhook and first syncs, in the background, retried until they
+ * succeed. */
+AD_MUST_CHECK enum ad_err ad__bringup_open(struct ad_service *s, struct ad_bringup **out);
+void ad__bringup_start(struct ad_bringup *b);
+void ad__bringup_close(struct ad_bringup *b, void (*done)(void *ctx), void *ctx);
+/* NULL when done; else what it is at, for status. */
+const char *ad__bringup_step(const struct ad_bringup *b);
+
+/* schema_watch.c: the handler that refreshes the schema when Attio says that attributes changed. */
+AD_MUST_CHECK enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out);
+const struct ad_handler *ad__schema_watch_handler(const struct ad_schema_watch *w);
+void ad__schema_watch_close(struct ad_schema_watch *w);
+
+/* sync.c */
+AD_MUST_CHECK enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out);
+/* Before the loop runs: what SQL knows of earlier runs. */
+void ad__sync_load(struct ad_sync *y);
+/* Once the schema is known: resumes unfinished runs and starts objects that never had a complete
+ * one. */
+void ad__sync_on_start(struct ad_sync *y);
+void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx);
+size_t ad__sync_active(const struct ad_sync *y);
+
+/* ingest.c */
+void ad__ingest_metrics(struct ad_service *s);
+/* service.c: one of those that ad_service_close waits for has ended. */
+void ad__part_closed(void *service);
+
+#endif

@@ -1,0 +1,63 @@
+#include "service/webhooks.h"
+
+#include "service_private.h"
+
+struct work {
+    struct ad_account_op op;
+    struct ad_webhooks_query *w;
+};
+
+static void on_answer(struct ad_account_op *op)
+{
+    struct work *k = op->data;
+    struct ad_webhooks_query *w = k->w;
+    w->q.err = op->err;
+    w->q.info = op->info;
+    ad_free(k);
+    w->q.cb(&w->q);
+}
+
+typedef enum ad_err (*account_fn)(struct ad_account *a, struct ad_account_op *op);
+
+static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, account_fn fn)
+{
+    if (!s->o.public_url) {
+        return ad_fail(&w->q.info, AD_ERR_CONFIG,
+                       "ATTIOD_PUBLIC_URL is not set: there is no webhook of ours");
+    }
+    struct work *k = ad_zalloc(sizeof(*k));
+    if (!k) {
+        return ad_fail(&w->q.info, AD_ERR_NOMEM, "no memory");
+    }
+    k->w = w;
+    k->op = (struct ad_account_op){
+        .url = ad_str_c(s->o.public_url),
+        .events = s->o.webhook_events,
+        .replace = w->replace,
+        .id = w->id,
+        .out = w->q.out,
+        .cb = on_answer,
+        .data = k,
+    };
+    enum ad_err err = fn(s->o.account, &k->op);
+    if (err) {
+        w->q.info = k->op.info;
+        ad_free(k);
+    }
+    return err;
+}
+
+enum ad_err ad_service_webhooks_list(struct ad_service *s, struct ad_webhooks_query *w)
+{
+    return start(s, w, ad_account_webhook_list);
+}
+
+enum ad_err ad_service_webhooks_ensure(struct ad_service *s, struct ad_webhooks_query *w)
+{
+    return start(s, w, ad_account_webhook_ensure);
+}
+
+enum ad_err ad_service_webhooks_delete(struct ad_service *s, struct ad_webhooks_query *w)
+{
+    return start(s, w, ad_account_webhook_delete);
+}
