@@ -4,7 +4,9 @@
  *   ad_json_obj(&w); ad_json_key(&w, "data"); ad_json_arr(&w); ad_json_w_i64(&w, 1); ad_json_end(&w); ad_json_end(&w);
  *   err = ad_json_write_done(&w);
  *
- * ad_json_write_done must be called, also after failure: it frees, and reports the first failure or unbalanced brackets. */
+ * ad_json_write_done must be called, also after failure: it reports the first failure: TOOLARGE or NOMEM of the
+ * buffer, INVALID text or numbers, INTERNAL for unbalanced brackets and other mistakes in the calls. What was written of a
+ * failed document stays in the buffer. A writer must not be copied while it is in use. */
 #ifndef AD_BASE_JSON_WRITE_H
 #define AD_BASE_JSON_WRITE_H
 
@@ -17,7 +19,10 @@ struct ad_json_writer {
     struct ad_buf *buf;
     char open[AD_JSON_DEPTH_MAX]; /* '{' or '[' per level */
     unsigned depth;
+    bool keyed; /* a key waits for its value */
     enum ad_err err;
+    size_t room_used;
+    _Alignas(16) char room[1024]; /* all that yajl_gen allocates, so that it cannot fail */
 };
 
 void ad_json_write_init(struct ad_json_writer *w, struct ad_buf *buf);

@@ -202,18 +202,31 @@ static size_t utf8_char(const unsigned char *p, size_t n)
     return len;
 }
 
+/* Whether n bytes (a multiple of 8) are all ASCII. */
+static bool is_ascii(const unsigned char *p, size_t n)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, p + i, sizeof(word));
+        all |= word;
+    }
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool ad_utf8_valid(struct ad_str s)
 {
+    enum { BLOCK = 64 }; /* most text is ASCII, and this loop is made of vectors */
     const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.n) {
-        uint64_t word;
-        if (s.n - i >= sizeof(word)) {
-            memcpy(&word, p + i, sizeof(word));
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                i += sizeof(word);
-                continue;
-            }
+        if (s.n - i >= BLOCK && is_ascii(p + i, BLOCK)) {
+            i += BLOCK;
+            continue;
+        }
+        if (s.n - i >= sizeof(uint64_t) && is_ascii(p + i, sizeof(uint64_t))) {
+            i += sizeof(uint64_t);
+            continue;
         }
         size_t len = utf8_char(p + i, s.n - i);
         if (len == 0) {
