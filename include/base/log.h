@@ -35,10 +35,12 @@ struct ad_kv {
 #define AD_KB(k, v) ((struct ad_kv){ .key = (k), .type = AD_KV_BOOL, .i64 = (v) ? 1 : 0 })
 #define AD_KE(k, err) AD_KC(k, ad_err_name(err))
 
-#define ad_log(level, event, ...)                                                                  \
+/* ad_log(level, event, pairs...): the pairs are only evaluated when the line is wanted. */
+#define ad_log(level, ...) ad__log(level, __VA_ARGS__, { .key = NULL })
+#define ad__log(level, event, ...)                                                                 \
     do {                                                                                           \
         if (ad_log_wants(level)) {                                                                 \
-            ad_log_write(level, event, (const struct ad_kv[]){ __VA_ARGS__, { .key = NULL } });    \
+            ad_log_write(level, event, (const struct ad_kv[]){ __VA_ARGS__ });                     \
         }                                                                                          \
     } while (0)
 
