@@ -14,14 +14,14 @@
 #define ad_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Drops a must-check result on purpose; `why` is for the reader. */
-#define AD_IGNORE(expr, why)                                                                       \
-    do {                                                                                           \
-        if (expr) {                                                                                \
-        }                                                                                          \
+#define AD_IGNORE(expr, why) \
+    do {                     \
+        if (expr) {          \
+        }                    \
     } while (0)
 
-/* Our own bug: reports file, line and expression, and aborts, in every build. Never for anything the
- * outside world can cause. */
+/* Our own bug: reports file, line and expression, and aborts, in every build. Never for anything
+ * the outside world can cause. */
 #define AD_ASSERT(expr) ((expr) ? (void)0 : ad_assert_failed(#expr, __FILE__, __LINE__))
 AD_NORETURN void ad_assert_failed(const char *expr, const char *file, int line);
 

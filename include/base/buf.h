@@ -3,8 +3,8 @@
  *      0 ........ start ............. end ......... cap <= max
  *        consumed       |  content  |    free room
  *
- * An append that would pass `max`, or finds no memory, appends nothing and sets `failed` for good; so a writer
- * appends at will and checks once. Failed buffers keep the content they had. */
+ * An append that would pass `max`, or finds no memory, appends nothing and sets `failed` for good;
+ * so a writer appends at will and checks once. Failed buffers keep the content they had. */
 #ifndef AD_BASE_BUF_H
 #define AD_BASE_BUF_H
 
@@ -39,7 +39,8 @@ static inline struct ad_str ad_buf_str(const struct ad_buf *b)
     return (struct ad_str){ b->p + b->start, b->end - b->start };
 }
 
-/* Room for n more bytes behind the content: where to write, or NULL. Call ad_buf_commit with what was written. */
+/* Room for n more bytes behind the content: where to write, or NULL. Call ad_buf_commit with what
+ * was written. */
 AD_MUST_CHECK char *ad_buf_reserve(struct ad_buf *b, size_t n);
 void ad_buf_commit(struct ad_buf *b, size_t n);
 

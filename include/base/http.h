@@ -1,8 +1,10 @@
-/* Words of HTTP that every layer shares: methods, headers, and the exchange: one request and its one reply.
+/* Words of HTTP that every layer shares: methods, headers, and the exchange: one request and its
+ * one reply.
  *
- * An exchange is made by the HTTP server (infra) or by a test, handed to a route's handler, and must be answered exactly once, now or
- * later, by ad_reply. It outlives its connection: if the peer leaves first, the handler's work goes on and its reply is dropped. `arena` lives until
- * the reply is written; request slices point into it and may be pinned by store requests until then. */
+ * An exchange is made by the HTTP server (infra) or by a test, handed to a route's handler, and
+ * must be answered exactly once, now or later, by ad_reply. It outlives its connection: if the peer
+ * leaves first, the handler's work goes on and its reply is dropped. `arena` lives until the reply
+ * is written; request slices point into it and may be pinned by store requests until then. */
 #ifndef AD_BASE_HTTP_H
 #define AD_BASE_HTTP_H
 
@@ -44,11 +46,11 @@ struct ad_exchange;
 
 struct ad_reply {
     unsigned status;
-    const char *content_type;                   /* NULL: no body */
-    const struct ad_http_header *headers;       /* extra ones */
+    const char *content_type;             /* NULL: no body */
+    const struct ad_http_header *headers; /* extra ones */
     size_t headers_n;
-    struct ad_str body;                         /* static, or on the exchange's arena */
-    bool close;                                 /* end the connection afterwards */
+    struct ad_str body; /* static, or on the exchange's arena */
+    bool close;         /* end the connection afterwards */
 };
 
 struct ad_exchange_ops {
@@ -64,10 +66,12 @@ struct ad_exchange {
     size_t headers_n;
     struct ad_str body; /* whole, within the route's body_max */
     struct ad_str peer; /* "127.0.0.1:40312" */
-    struct ad_str params[AD_ROUTE_PARAMS_MAX]; /* {name} parts of the pattern in order, percent-decoded */
-    uint64_t received_ms;                      /* monotonic, when the request line began */
+    /* {name} parts of the pattern in order, percent-decoded */
+    struct ad_str params[AD_ROUTE_PARAMS_MAX];
+    uint64_t received_ms; /* monotonic, when the request line began */
     struct ad_arena *arena;
-    /* set by the handler, if it wants to know: the peer left before the reply. The reply is still owed. */
+    /* set by the handler, if it wants to know: the peer left before the reply. The reply is still
+     * owed. */
     void (*on_peer_gone)(struct ad_exchange *x);
     void *data; /* the handler's own */
     /* private */
@@ -75,13 +79,18 @@ struct ad_exchange {
     bool replied;
 };
 
-/* Answers. A second call on the same exchange is our bug (AD_ASSERT). The exchange and its arena must not be touched afterwards. */
+/* Answers. A second call on the same exchange is our bug (AD_ASSERT). The exchange and its arena
+ * must not be touched afterwards. */
 void ad_reply(struct ad_exchange *x, const struct ad_reply *reply);
 
-/* One query parameter, percent-decoded onto the arena; absent when missing. `+` means blank. *bad is set on broken escapes or a repeated name. */
+/* One query parameter, percent-decoded onto the arena; absent when missing. `+` means blank. *bad
+ * is set on broken escapes, a repeated name, or no memory, and never cleared: one check after
+ * several calls is enough. */
 struct ad_str ad_query_get(struct ad_exchange *x, const char *name, bool *bad);
-/* %XX decoded onto the arena; false on broken escapes or NUL. */
-AD_MUST_CHECK bool ad_percent_decode(struct ad_arena *a, struct ad_str s, bool plus_is_blank, struct ad_str *out);
+/* %XX decoded onto the arena (`s` itself when there is nothing to decode); false on broken escapes,
+ * NUL, or no memory. */
+AD_MUST_CHECK bool ad_percent_decode(struct ad_arena *a, struct ad_str s, bool plus_is_blank,
+                                     struct ad_str *out);
 void ad_percent_encode(struct ad_buf *out, struct ad_str s); /* all but unreserved characters */
 
 #endif

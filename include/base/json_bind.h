@@ -7,7 +7,8 @@
  *   err = ad_json_bind(doc, fields, AD_LEN(fields), &contact, &info);
  *   info.msg: "id.record_id: expected string, got number"
  *
- * Slices point into the document. Optional fields that are absent or null leave their member untouched. */
+ * Slices point into the document. Optional fields that are absent or null leave their member
+ * untouched. */
 #ifndef AD_BASE_JSON_BIND_H
 #define AD_BASE_JSON_BIND_H
 
@@ -31,15 +32,21 @@ struct ad_json_field {
     enum ad_field_need need;
 };
 
-#define AD_FIELD(type, struct_type, member, path, need)                                            \
-    { AD_FIELD_##type, offsetof(struct_type, member), path, need }
+#define AD_FIELD(type, struct_type, member, path, need)            \
+    {                                                              \
+        AD_FIELD_##type, offsetof(struct_type, member), path, need \
+    }
 
 /* PARSE with the path in info->msg at the first field that does not fit. */
-AD_MUST_CHECK enum ad_err ad_json_bind(const struct ad_json *doc, const struct ad_json_field *fields, size_t n, void *out,
+AD_MUST_CHECK enum ad_err ad_json_bind(const struct ad_json *doc,
+                                       const struct ad_json_field *fields, size_t n, void *out,
                                        struct ad_errinfo *info);
-/* PARSE naming the first key of `object` that is not in `known` (NULL-ended), with "did you mean" for a near one. */
-AD_MUST_CHECK enum ad_err ad_json_only(const struct ad_json *object, const char *const *known, struct ad_errinfo *info);
-/* The near one among NULL-ended candidates (edit distance at most a third of its length), or NULL. */
+/* PARSE naming the first key of `object` that is not in `known` (NULL-ended), with "did you mean"
+ * for a near one. */
+AD_MUST_CHECK enum ad_err ad_json_only(const struct ad_json *object, const char *const *known,
+                                       struct ad_errinfo *info);
+/* The near one among NULL-ended candidates (edit distance at most a third of its length), or
+ * NULL. */
 const char *ad_did_you_mean(struct ad_str word, const char *const *candidates);
 
 #endif

@@ -2,12 +2,17 @@
  *
  *   ad_log(AD_LOG_INFO, "listening", AD_KS("name", name), AD_KI("port", 8080));
  *
- * Event names are constants in snake_case; values carry ids, counts, codes and path templates, never what people typed. As a safety net the
- * front end masks, in every string value: secrets registered with ad_log_hide, e-mail addresses, runs of 7 and more digits led by '+', and
- * values under keys that name secrets (token, secret, signature, authorization, password, api_key). Control characters are
- * escaped, so no value can forge a line. A value longer than 512 bytes is cut.
+ * Event names are constants in snake_case; values carry ids, counts, codes and path templates,
+ * never what people typed. As a safety net the front end masks, in every string value: secrets
+ * registered with ad_log_hide, e-mail addresses, runs of 7 and more digits led by '+' (blanks and
+ * the like may group them), and values under keys that name secrets (token, secret, signature,
+ * authorization, password, api_key). Control characters are escaped, so no value can forge a line.
+ * A value longer than 512 bytes is cut, a line stays under 8 KiB; what no longer fits is left out
+ * and the line says so.
  *
- * Loop thread and store threads may log; the sink must not block (infra/log_sink.h does not). */
+ * Loop thread and store threads may log; the sink must not block (infra/log_sink.h does not). A
+ * line logged from inside the sink is dropped. Installing, levels and secrets are the loop
+ * thread's. */
 #ifndef AD_BASE_LOG_H
 #define AD_BASE_LOG_H
 
@@ -37,23 +42,25 @@ struct ad_kv {
 
 /* ad_log(level, event, pairs...): the pairs are only evaluated when the line is wanted. */
 #define ad_log(level, ...) ad__log(level, __VA_ARGS__, { .key = NULL })
-#define ad__log(level, event, ...)                                                                 \
-    do {                                                                                           \
-        if (ad_log_wants(level)) {                                                                 \
-            ad_log_write(level, event, (const struct ad_kv[]){ __VA_ARGS__ });                     \
-        }                                                                                          \
+#define ad__log(level, event, ...)                                             \
+    do {                                                                       \
+        if (ad_log_wants(level)) {                                             \
+            ad_log_write(level, event, (const struct ad_kv[]){ __VA_ARGS__ }); \
+        }                                                                      \
     } while (0)
 
 /* Receives one finished line with its newline. */
 typedef void (*ad_log_sink)(void *ctx, enum ad_log_level level, struct ad_str line);
 
 /* Until installed, lines are dropped. `clock` gives the time of each line. */
-void ad_log_install(ad_log_sink sink, void *ctx, const struct ad_clock *clock, enum ad_log_format format);
+void ad_log_install(ad_log_sink sink, void *ctx, const struct ad_clock *clock,
+                    enum ad_log_format format);
 void ad_log_set_level(enum ad_log_level level);
 bool ad_log_wants(enum ad_log_level level);
 void ad_log_write(enum ad_log_level level, const char *event, const struct ad_kv *kvs);
 
-/* Masks `secret` (8 bytes and more; shorter ones are refused with INVALID) wherever it would appear. Copies it. ad_log_forget_all wipes them. */
+/* Masks `secret` (8 bytes and more; shorter ones are refused with INVALID) wherever it would
+ * appear. Copies it. ad_log_forget_all wipes them. */
 AD_MUST_CHECK enum ad_err ad_log_hide(struct ad_str secret);
 void ad_log_forget_all(void);
 

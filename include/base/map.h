@@ -1,7 +1,8 @@
 /* Intrusive hash map keyed by slice. The table of buckets is ours, the elements are the caller's.
  *
- * Each element embeds `struct ad_map_node`; its key slice must stay valid and unchanged while it is in the map.
- * Grows by doubling; growing can fail only on no memory, and then the map goes on with longer chains. */
+ * Each element embeds `struct ad_map_node`; its key slice must stay valid and unchanged while it is
+ * in the map. Grows by doubling; growing can fail only on no memory, and then the map goes on with
+ * longer chains. */
 #ifndef AD_BASE_MAP_H
 #define AD_BASE_MAP_H
 

@@ -1,4 +1,5 @@
-/* Randomness for jitter and ids: seedable, so that a test replays exactly. Not for secrets (infra/crypto.h is). */
+/* Randomness for jitter and ids: seedable, so that a test replays exactly. Not for secrets
+ * (infra/crypto.h is). */
 #ifndef AD_BASE_RAND_H
 #define AD_BASE_RAND_H
 

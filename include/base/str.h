@@ -39,12 +39,12 @@ size_t ad_str_find(struct ad_str s, char c);
 bool ad_str_contains(struct ad_str s, struct ad_str part);
 /* Without blanks and tabs at both ends. */
 struct ad_str ad_str_trim(struct ad_str s);
-/* Cuts `*s` at the first `c`: returns what was before it and leaves the rest after it in *s. Without a c
- * returns all and leaves *s absent (p == NULL), so a loop `while (s.p)` ends. */
+/* Cuts `*s` at the first `c`: returns what was before it and leaves the rest after it in *s.
+ * Without a c returns all and leaves *s absent (p == NULL), so a loop `while (s.p)` ends. */
 struct ad_str ad_str_cut(struct ad_str *s, char c);
 
-/* Whole-slice decimal numbers within [min, max]; false on anything else (sign only where min < 0, no blanks,
- * no overflow), *out untouched then. */
+/* Whole-slice decimal numbers within [min, max]; false on anything else (sign only where min < 0,
+ * no blanks, no overflow), *out untouched then. */
 AD_MUST_CHECK bool ad_str_i64(struct ad_str s, int64_t min, int64_t max, int64_t *out);
 AD_MUST_CHECK bool ad_str_u64(struct ad_str s, uint64_t max, uint64_t *out);
 
@@ -57,8 +57,8 @@ void ad_hex_encode(const uint8_t *in, size_t n, char *out);
 /* Valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). */
 bool ad_utf8_valid(struct ad_str s);
 
-/* 64-bit hash for maps; keyed by a process-wide seed that app sets from a random source (tests leave it 0), so
- * nobody outside can build collisions. */
+/* 64-bit hash for maps; keyed by a process-wide seed that app sets from a random source (tests
+ * leave it 0), so nobody outside can build collisions. */
 uint64_t ad_hash(struct ad_str s);
 void ad_hash_seed(uint64_t seed);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -21,7 +22,7 @@ struct segment {
 
 struct entry {
     struct ad_list link;
-    const struct ad_route *route;
+    struct ad_route route;
     unsigned methods;    /* with the HEAD that follows GET */
     struct ad_str start; /* literal start of the pattern */
     bool literal;        /* all of it is */
@@ -153,7 +154,7 @@ static int compare_patterns(const struct entry *a, const struct entry *b)
 static enum ad_err check_route(const struct ad_registry *r, const struct entry *e,
                                struct ad_errinfo *info)
 {
-    const struct ad_route *route = e->route;
+    const struct ad_route *route = &e->route;
     if (!route->handler || e->methods == 0 || e->methods >= AD_HTTP_OTHER) {
         return ad_fail(info, AD_ERR_INVALID, "route %s: no handler or no methods", route->pattern);
     }
@@ -161,7 +162,7 @@ static enum ad_err check_route(const struct ad_registry *r, const struct entry *
         const struct entry *other = ad_container_of(it, struct entry, link);
         if ((other->methods & e->methods) && compare_patterns(other, e) == 0) {
             return ad_fail(info, AD_ERR_CONFLICT, "routes %s and %s take the same requests",
-                           other->route->pattern, route->pattern);
+                           other->route.pattern, route->pattern);
         }
     }
     return AD_OK;
@@ -177,7 +178,7 @@ enum ad_err ad_registry_route(struct ad_registry *r, const struct ad_route *rout
     if (!e) {
         return ad_fail(info, AD_ERR_NOMEM, "route %s: out of memory", route->pattern);
     }
-    e->route = route;
+    e->route = *route;
     e->methods = route->methods | (route->methods & AD_HTTP_GET ? AD_HTTP_HEAD : 0u);
     enum ad_err err = parse_pattern(route->pattern, e)
                           ? check_route(r, e, info)
@@ -286,7 +287,7 @@ const struct ad_route *ad_registry_match(const struct ad_registry *r, enum ad_ht
     for (; e; e = e->same) {
         *allow |= e->methods;
         if (e->methods & (unsigned)method) {
-            return e->route;
+            return &e->route;
         }
     }
     for (size_t i = 0; i < r->patterns_n; i++) {
@@ -294,7 +295,7 @@ const struct ad_route *ad_registry_match(const struct ad_registry *r, enum ad_ht
         if (fits(e, path, params)) {
             *allow |= e->methods;
             if (e->methods & (unsigned)method) {
-                return e->route;
+                return &e->route;
             }
         }
         clear_params(params);
