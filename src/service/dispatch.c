@@ -2,8 +2,7 @@
 
 static void load_next(struct ad_dispatch *d);
 
-/* ---- open
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------------------------- */
 
 enum ad_err ad_dispatch_open(const struct ad_dispatch_opts *opts, struct ad_dispatch **out)
 {
@@ -108,8 +107,7 @@ void ad_dispatch_hold(struct ad_dispatch *d, bool hold)
     d->hold = hold;
 }
 
-/* ---- taking events into memory
- * --------------------------------------------------------------------------------- */
+/* ---- taking events into memory ----------------------------------------------------------- */
 
 static bool matches(const struct ad_handler *h, const struct ad_handler_event *e)
 {
@@ -385,8 +383,7 @@ void ad_dispatch_reload(struct ad_dispatch *d, int64_t seq)
     load_soon(d, 0);
 }
 
-/* ---- close
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- close ------------------------------------------------------------------------------- */
 
 /* Handlers that do not end by then are left behind: their events stay pending in SQL. */
 #define CLOSE_GRACE_MS 3000

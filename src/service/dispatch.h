@@ -1,12 +1,14 @@
 /* The dispatcher: events from the inbox to handlers, in order per (handler, subject), and their
  * fates back.
  *
- *   held event --- item ---> lane (handler, subject) ---> invocation ---> done | retry | dead ---> settle
+ *   held event -> item -> lane (handler, subject) -> invocation -> done | retry | dead -> settle
  *
- * held        an event in memory: at most window_max of them; what does not fit stays in SQL and is loaded when there is room
- * item        one handler's share of a held event, in its lane in order of seq
- * lane        the queue of one (handler, subject); runs one invocation at a time; waits while its first item is in retry
- * settle      one transaction that records a batch of fates; one under way, the next gathering
+ * held      an event in memory: at most window_max of them; the rest stays in SQL and is loaded
+ *           when there is room
+ * item      one handler's share of a held event, in its lane in order of seq
+ * lane      the queue of one (handler, subject): one invocation at a time; waits while its first
+ *           item is in retry
+ * settle    one transaction that records a batch of fates; one under way, the next gathering
  *
  * An event whose handlers all succeeded costs its share of one batched UPDATE. Only failures
  * write rows of their own (attio/inbox.h). */

@@ -93,8 +93,7 @@ void ad__lane_insert(struct lane *l, struct item *it)
     ad__list_insert(at, &it->link);
 }
 
-/* ---- running handlers
- * ------------------------------------------------------------------------------------------ */
+/* ---- running handlers -------------------------------------------------------------------- */
 
 static bool inv_add(struct ad_invocation *inv, struct item *it)
 {
@@ -272,22 +271,26 @@ static void drop_items(struct ad_invocation *inv)
     }
 }
 
+/* Each event by its own count: one that joined a failing subject late is not dead with the others. */
 static void fail_items(struct ad_invocation *inv, enum ad_outcome outcome, const char *why)
 {
     struct handler_state *hs = inv->lane->handler;
-    unsigned attempts = inv->items[0]->attempts + 1;
-    bool dead = outcome == AD_OUTCOME_DEAD ||
-                (hs->max_attempts != UINT_MAX && attempts >= hs->max_attempts);
+    const struct item *first = inv->items[0];
+    unsigned attempts = first->attempts + 1;
     int64_t next = ad_wall_ns(inv->d->o.clock) + backoff_ns(inv->d, hs, attempts);
+    for (size_t i = 0; i < inv->n; i++) {
+        struct item *it = inv->items[i];
+        bool dead = outcome == AD_OUTCOME_DEAD ||
+                    (hs->max_attempts != UINT_MAX && it->attempts + 1 >= hs->max_attempts);
+        it->inv = NULL;
+        item_failed(it, dead, next, ad_str_c(why));
+    }
+    bool dead = first->state == AD_EVENT_DEAD;
     (dead ? hs->died : hs->retried)->v++;
     ad_log(dead ? AD_LOG_ERROR : AD_LOG_WARN, dead ? "event_dead" : "event_retry",
            AD_KC("handler", hs->h->name), AD_KC("subject", inv->lane->subject),
-           AD_KI("event", inv->items[0]->event->view.id), AD_KI("attempts", attempts),
+           AD_KI("event", first->event->view.id), AD_KI("attempts", attempts),
            AD_KC("why", why ? why : ""));
-    for (size_t i = 0; i < inv->n; i++) {
-        inv->items[i]->inv = NULL;
-        item_failed(inv->items[i], dead, next, ad_str_c(why));
-    }
 }
 
 static void finish(struct ad_invocation *inv, enum ad_outcome outcome, const char *why)

@@ -112,8 +112,7 @@ enum ad_health ad_service_health(struct ad_service *s, struct ad_buf *out)
     return all;
 }
 
-/* ---- status
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------------ */
 
 struct status {
     struct ad_service *s;

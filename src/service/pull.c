@@ -89,8 +89,7 @@ static void source_soon(struct source *s, uint64_t delay_ms)
     }
 }
 
-/* ---- jobs and wants
- * -------------------------------------------------------------------------------------------- */
+/* ---- jobs and wants ---------------------------------------------------------------------- */
 
 static void job_end(struct job *job, enum ad_outcome outcome, const char *why)
 {
@@ -209,8 +208,7 @@ static void job_begin(struct job *job, const struct ad_object *o)
     source_soon(job->source, 0);
 }
 
-/* ---- objects we do not know yet
- * -------------------------------------------------------------------------------- */
+/* ---- objects we do not know yet ---------------------------------------------------------- */
 
 static void unknown_next(struct ad_pull *p);
 
@@ -263,8 +261,7 @@ static void unknown_next(struct ad_pull *p)
     }
 }
 
-/* ---- asking Attio
- * ---------------------------------------------------------------------------------------------- */
+/* ---- asking Attio ------------------------------------------------------------------------ */
 
 static void backoff(struct source *s, const char *what, enum ad_err err, const char *detail)
 {
@@ -429,8 +426,7 @@ static void on_answer(struct ad_records_op *op)
     }
 }
 
-/* ---- records that the query did not show
- * ------------------------------------------------------------------------ */
+/* ---- records that the query did not show ------------------------------------------------- */
 
 static void on_deleted(struct ad_mirror_op *op)
 {
@@ -555,8 +551,7 @@ static void confirm_next(struct source *s)
     }
 }
 
-/* ---- the query
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the query --------------------------------------------------------------------------- */
 
 /* Milliseconds to wait so that queries stay apart once half the window is used: ids gather
  * meanwhile, calls are saved. */
@@ -622,8 +617,7 @@ static void source_next(struct source *s)
     }
 }
 
-/* ---- the handler
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the handler ------------------------------------------------------------------------- */
 
 static void run(void *ctx, struct ad_invocation *inv)
 {
@@ -693,8 +687,7 @@ const struct ad_handler *ad_pull_handler(const struct ad_pull *p)
     return &p->handler;
 }
 
-/* ---- close
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- close ------------------------------------------------------------------------------- */
 
 static void give_up(struct ad_list *wants)
 {

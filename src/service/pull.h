@@ -1,6 +1,7 @@
 /* The pull handler: record events become mirror rows by asking Attio once for many.
  *
- *   invocation -> job -> wants (record ids of an object, gathering) -> one query by ids in flight per object -> mirror + events in one transaction
+ *   invocation -> job -> wants (record ids, gathering per object) -> one query by ids in flight
+ *              -> mirror rows and the events they complete, in one transaction
  *
  * A record that the query does not show is confirmed by a GET (or by its own record.deleted
  * event) and becomes a tombstone. While Attio cannot be reached jobs simply wait, with growing

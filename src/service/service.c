@@ -4,8 +4,7 @@
 
 #define HANDLERS_MAX 64
 
-/* ---- handlers
- * -------------------------------------------------------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------------------------- */
 
 static const char *handler_fault(const struct ad_handler *h)
 {
@@ -46,8 +45,7 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
     return AD_OK;
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------------------------- */
 
 static enum ad_err open_parts(struct ad_service *s)
 {

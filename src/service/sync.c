@@ -6,7 +6,7 @@
 
 /* A full sync walks an object's records in the order of their creation:
  *
- *   page (created_at >= key) -> mirror (bulk) -> checkpoint (key, counts) -> next page ... -> tail -> done
+ *   page (created_at >= key) -> mirror (bulk) -> checkpoint -> next page ... -> tail -> done
  *
  * The key is the creation time of the last record seen, so inserts land behind the walk and
  * deletions cannot shift it. Records at exactly the key come again with the next page and are
@@ -80,8 +80,7 @@ static void key_set(char *to, size_t cap, struct ad_str from)
     to[n] = '\0';
 }
 
-/* ---- the boundary
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the boundary ------------------------------------------------------------------------ */
 
 static void boundary_clear(struct run *r)
 {
@@ -105,8 +104,7 @@ static bool boundary_add(struct run *r, struct ad_str id)
     return false;
 }
 
-/* ---- ends
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- ends -------------------------------------------------------------------------------- */
 
 static void run_free(struct run *r)
 {
@@ -183,8 +181,7 @@ static void page_failed(struct run *r, enum ad_err err, const char *detail)
     ad_timer_start(y->s->o.timers, &r->timer, wait, on_run_timer);
 }
 
-/* ---- walking
- * --------------------------------------------------------------------------------------------------- */
+/* ---- walking ----------------------------------------------------------------------------- */
 
 static void tail_begin(struct run *r)
 {
@@ -351,8 +348,7 @@ static void page_next(struct run *r)
     }
 }
 
-/* ---- the queue of runs
- * ------------------------------------------------------------------------------------------ */
+/* ---- the queue of runs ------------------------------------------------------------------- */
 
 static void sync_next(struct ad_sync *y)
 {
@@ -561,8 +557,7 @@ size_t ad__sync_active(const struct ad_sync *y)
     return (size_t)y->g_active->v;
 }
 
-/* ---- open and close
- * --------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------- */
 
 enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out)
 {
@@ -623,8 +618,7 @@ void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx)
     ad_timer_start(y->s->o.timers, &y->timer, 0, on_close_timer);
 }
 
-/* ---- listing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- listing ----------------------------------------------------------------------------- */
 
 struct listing {
     struct ad_sync_list list;
