@@ -1,4 +1,13 @@
-/* Who we are to Attio, and our webhook there: GET /v2/self and the /v2/webhooks calls, plus the secrets we store. */
+/* Who we are to Attio, and our webhook there: GET /v2/self and the /v2/webhooks calls, plus the
+ * secrets we store.
+ *
+ *   ours      a webhook whose target is our public receiver, or lies under it (".../attio/a");
+ *             all others are another program's and never touched
+ *   known     a webhook whose secret is in attiod_webhook. Attio names a secret once, in the answer
+ *             that created the webhook: one that did not reach SQL is lost, and with it the webhook
+ *
+ * identify keeps the client's latch: a token that is dead, or that belongs to another workspace than
+ * expected or than the database's, stops outgoing calls until a later identify finds it well. */
 #ifndef AD_ATTIO_ACCOUNT_H
 #define AD_ATTIO_ACCOUNT_H
 
@@ -11,40 +20,57 @@ struct ad_account; /* opaque */
 struct ad_account_opts {
     struct ad_store *store;
     struct ad_client *client;
-    struct ad_webhook_secrets *secrets; /* what ensure creates or SQL holds is added here */
-    struct ad_str expected_workspace_id; /* absent: any */
+    struct ad_webhook_secrets *secrets;  /* what ensure creates or SQL holds is added here */
+    struct ad_str expected_workspace_id; /* absent: any; copied */
 };
 /* Loads workspace id and stored webhook secrets from SQL (synchronous). */
-AD_MUST_CHECK enum ad_err ad_account_open(const struct ad_account_opts *opts, struct ad_account **out, struct ad_errinfo *info);
-void ad_account_close(struct ad_account *a);
+AD_MUST_CHECK enum ad_err ad_account_open(const struct ad_account_opts *opts,
+                                          struct ad_account **out, struct ad_errinfo *info);
+void ad_account_close(struct ad_account *a); /* every operation must have called back */
 
-/* Workspace behind the token: known from SQL or from identify; absent before. Slices valid until close. */
+/* Workspace behind the token: known from SQL or from identify; absent before. Valid until the next
+ * identify calls back. */
 struct ad_str ad_account_workspace_id(const struct ad_account *a);
 struct ad_str ad_account_workspace_slug(const struct ad_account *a);
 
 struct ad_account_op;
 typedef void (*ad_account_cb)(struct ad_account_op *op);
+
+/* Caller-owned from start to callback; zero it first. */
 struct ad_account_op {
-    struct ad_str url;   /* webhooks: our public receiver, "https://hooks.example.com/webhooks/attio" */
-    const char *const *events; /* NULL-ended; NULL: all 27 */
-    bool replace;        /* ensure: delete and make anew a webhook of ours whose secret is unknown */
-    struct ad_str id;    /* delete */
-    struct ad_buf *out;  /* JSON for people: list, ensure */
+    /* set by the caller; slices live until the callback */
+    struct ad_str
+        url; /* webhooks: our public receiver, "https://hooks.example.com/webhooks/attio" */
+    const char *const *events; /* ensure: NULL-ended; NULL: all 27 */
+    bool replace; /* ensure: delete a webhook at our URL whose secret is unknown, make one anew */
+    struct ad_str id;   /* delete: the webhook's */
+    struct ad_buf *out; /* list, ensure: JSON for people is appended; may be NULL */
     ad_account_cb cb;
     void *data;
-    enum ad_err err;     /* identify: UNAUTHORIZED (active:false, or refused), CONFLICT (another workspace than expected or than SQL holds) */
+    /* result */
+    enum ad_err err;
     struct ad_errinfo info;
-    bool created;        /* ensure */
+    bool created; /* ensure */
     /* private */
     void *impl;
 };
-/* GET /v2/self; remembers the workspace in SQL. */
+/* All of these: as ad_call_start (OK: cb comes exactly once, later). INVALID: no url or id where one
+ * is needed. */
+
+/* GET /v2/self, also through a closed latch; remembers the workspace in SQL. UNAUTHORIZED: the token
+ * is dead (active:false, or refused). CONFLICT: another workspace than expected or than SQL holds.
+ * Both close the latch, OK opens it. */
 AD_MUST_CHECK enum ad_err ad_account_identify(struct ad_account *a, struct ad_account_op *op);
-/* Exactly one webhook of ours at op->url, subscribed to the events; idempotent. The secret goes to SQL before the call is reported OK; a webhook at our URL whose secret is unknown:
- * CONFLICT naming --replace. A created webhook whose secret could not be stored is deleted again. */
+/* Exactly one webhook of ours at op->url, subscribed to the events without filters; idempotent. A new
+ * one's secret is in SQL before this is reported OK; when it cannot be stored, the webhook is deleted
+ * again. A known one with other subscriptions is changed. One at our URL whose secret is unknown:
+ * CONFLICT naming --replace, or with op->replace it is deleted and made anew. (Without being asked
+ * when SQL holds the note that we were about to create it: then its secret was lost with us.) */
 AD_MUST_CHECK enum ad_err ad_account_webhook_ensure(struct ad_account *a, struct ad_account_op *op);
+/* {"data": [{id, target_url, status, created_at, events, ours, secret_known}]}, all of the token's. */
 AD_MUST_CHECK enum ad_err ad_account_webhook_list(struct ad_account *a, struct ad_account_op *op);
-/* Only one whose target is under op->url (our public URL): FORBIDDEN otherwise. */
+/* Deletes op->id there and its secret here. Only one of ours: FORBIDDEN otherwise. NOTFOUND: Attio
+ * does not know it; its secret is deleted nevertheless. */
 AD_MUST_CHECK enum ad_err ad_account_webhook_delete(struct ad_account *a, struct ad_account_op *op);
 
 #endif

@@ -1,7 +1,9 @@
 /* Rising numbers that say which of two answers from Attio was asked for later.
  *
- * Every fetch and every write to Attio takes one when it is sent. Unique and rising over restarts: blocks are reserved in SQL before use (one row, rising by the block size), the first one
- * at open. */
+ * Every fetch and every write to Attio takes one when it is sent. They are unique and rising over
+ * restarts, because blocks are reserved in SQL before any number of them is used: the row
+ * attiod_sequence('version') rises by the block's size, the first time at open. What a crash leaves
+ * unused of a block is never used. */
 #ifndef AD_ATTIO_VERSION_H
 #define AD_ATTIO_VERSION_H
 
@@ -12,9 +14,18 @@
 struct ad_store;
 struct ad_versions;
 
-AD_MUST_CHECK enum ad_err ad_versions_open(struct ad_store *store, struct ad_versions **out, struct ad_errinfo *info);
+/* Numbers in a block: at 15 calls a second one lasts over four minutes, so the database may be away
+ * for two (see next) before we have to stop. */
+#define AD_VERSION_BLOCK 4096
+
+/* Reserves the first block (synchronous): the store's errors. */
+AD_MUST_CHECK enum ad_err ad_versions_open(struct ad_store *store, struct ad_versions **out,
+                                           struct ad_errinfo *info);
+/* Also while a reservation is under way: its memory goes when the store has answered. */
 void ad_versions_close(struct ad_versions *v);
-/* The next one. Reserves the next block in the background when half of this one is used. */
+/* The next one, greater than 0. Reserves the next block in the background when half of this one is
+ * used. 0: all are used and the database has not given new ones; what is fetched now cannot be put
+ * in order and must not be applied. */
 int64_t ad_versions_next(struct ad_versions *v);
 
 #endif

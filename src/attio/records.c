@@ -1,0 +1,283 @@
+#include "attio/records.h"
+
+#include "base/json.h"
+#include "base/json_write.h"
+#include "base/mem.h"
+
+struct ad_records {
+    struct ad_client *client;
+    struct ad_versions *versions;
+    size_t open;
+};
+
+struct op_impl {
+    struct ad_records *records;
+    struct ad_records_op *op;
+    struct ad_call call;
+    struct ad_buf path, body;
+    size_t ids_n; /* of by_ids */
+    bool one;     /* data is an object, not an array */
+};
+
+/* Our longest body is 500 ids of 39 bytes. */
+#define BODY_MAX ((size_t)64 << 10)
+#define PATH_BYTES_MAX ((size_t)512)
+/* One record as a document while an answer is checked. */
+#define CHECK_ARENA_MAX ((size_t)64 << 20)
+
+enum ad_err ad_records_open(struct ad_client *client, struct ad_versions *versions,
+                            struct ad_records **out)
+{
+    struct ad_records *r = ad_zalloc(sizeof(*r));
+    if (!r) {
+        return AD_ERR_NOMEM;
+    }
+    r->client = client;
+    r->versions = versions;
+    *out = r;
+    return AD_OK;
+}
+
+void ad_records_close(struct ad_records *r)
+{
+    AD_ASSERT(r->open == 0);
+    ad_free(r);
+}
+
+/* --- The call's callbacks --- */
+
+static void on_send(struct ad_call *call)
+{
+    struct op_impl *impl = ad_container_of(call, struct op_impl, call);
+    impl->op->version = ad_versions_next(impl->records->versions);
+    impl->op->sent_ms = call->sent_ms;
+}
+
+static enum ad_err skip(void *ctx, const struct ad_json *element)
+{
+    (void)ctx;
+    return ad_json_is(element, AD_JSON_OBJECT) ? AD_OK : AD_ERR_PARSE;
+}
+
+static enum ad_err check_one(struct ad_arena *arena, struct ad_str text)
+{
+    const struct ad_json *doc = NULL;
+    enum ad_err err = ad_json_parse(arena, text, NULL, &doc, NULL);
+    if (err) {
+        return err;
+    }
+    return ad_json_is(ad_json_get(doc, "data"), AD_JSON_OBJECT) ? AD_OK : AD_ERR_PARSE;
+}
+
+static enum ad_err on_check(struct ad_call *call)
+{
+    const struct op_impl *impl = ad_container_of(call, struct op_impl, call);
+    struct ad_arena arena;
+    ad_arena_init(&arena, CHECK_ARENA_MAX);
+    enum ad_err err =
+        impl->one ? check_one(&arena, call->response)
+                  : ad_json_each(&arena, call->response, AD_STR("data"), NULL, skip, NULL, NULL);
+    ad_arena_fini(&arena);
+    return err;
+}
+
+static void impl_free(struct op_impl *impl)
+{
+    ad_buf_fini(&impl->path);
+    ad_buf_fini(&impl->body);
+    ad_free(impl);
+}
+
+static void set_result(struct op_impl *impl)
+{
+    struct ad_records_op *op = impl->op;
+    const struct ad_call *call = &impl->call;
+    op->err = call->err;
+    op->info = call->info;
+    op->status = call->status;
+    op->response = call->response;
+    op->accurate_ns = call->accurate_ns;
+    if (op->err == AD_OK && op->version == 0) {
+        op->err =
+            ad_fail(&op->info, AD_ERR_STORE, "no version for the answer: the database is away");
+    }
+    /* The query is ours and sound, so what Attio does not take is its length. */
+    if (op->err == AD_ERR_UPSTREAM_REJECTED && op->status == 400 && impl->ids_n > 1) {
+        op->err = op->info.code = AD_ERR_TOOLARGE;
+    }
+}
+
+/* The answer is the client's until this returns, so op's owner is called from here. */
+static void on_done(struct ad_call *call)
+{
+    struct op_impl *impl = ad_container_of(call, struct op_impl, call);
+    struct ad_records_op *op = impl->op;
+    set_result(impl);
+    op->impl = NULL;
+    impl->records->open--;
+    op->cb(op);
+    impl_free(impl);
+}
+
+/* --- Asking --- */
+
+static struct op_impl *impl_new(struct ad_records *r, struct ad_records_op *op)
+{
+    struct op_impl *impl = ad_zalloc(sizeof(*impl));
+    if (!impl) {
+        return NULL;
+    }
+    impl->records = r;
+    impl->op = op;
+    ad_buf_init(&impl->path, PATH_BYTES_MAX);
+    ad_buf_init(&impl->body, BODY_MAX);
+    impl->call = (struct ad_call){
+        .lane = AD_LANE_READ,
+        .priority = op->priority,
+        .reads_only = true,
+        .on_send = on_send,
+        .on_check = on_check,
+        .cb = on_done,
+    };
+    return impl;
+}
+
+/* Sends what was written, or frees it. */
+static enum ad_err start(struct op_impl *impl)
+{
+    struct ad_records_op *op = impl->op;
+    struct ad_records *r = impl->records;
+    enum ad_err err = ad_buf_status(&impl->path);
+    err = err ? err : ad_buf_status(&impl->body);
+    impl->call.path = ad_buf_str(&impl->path);
+    err = err ? err : ad_call_start(r->client, &impl->call);
+    if (err) {
+        impl_free(impl);
+        return err;
+    }
+    op->impl = impl;
+    op->version = 0;
+    op->sent_ms = 0;
+    r->open++;
+    return AD_OK;
+}
+
+static void begin_query(struct op_impl *impl, struct ad_json_writer *w)
+{
+    impl->call.method = "POST";
+    impl->call.route = "/v2/objects/{object}/records/query";
+    ad_buf_fmt(&impl->path, "/v2/objects/%.*s/records/query", AD_FMT(impl->op->object->id));
+    ad_json_write_init(w, &impl->body);
+    ad_json_obj(w);
+}
+
+static enum ad_err send_query(struct op_impl *impl, struct ad_json_writer *w)
+{
+    ad_json_end(w);
+    enum ad_err err = ad_json_write_done(w);
+    if (err) {
+        impl_free(impl);
+        return err;
+    }
+    impl->call.body = ad_buf_str(&impl->body);
+    return start(impl);
+}
+
+static bool are_uuids(const struct ad_str *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!ad_str_is_uuid(ids[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum ad_err ad_records_by_ids(struct ad_records *r, struct ad_records_op *op,
+                              const struct ad_str *ids, size_t n)
+{
+    if (n == 0 || n > AD_RECORDS_IDS_MAX || !are_uuids(ids, n)) {
+        return AD_ERR_INVALID;
+    }
+    struct op_impl *impl = impl_new(r, op);
+    if (!impl) {
+        return AD_ERR_NOMEM;
+    }
+    struct ad_json_writer w;
+    impl->ids_n = n;
+    begin_query(impl, &w);
+    ad_json_key(&w, "filter");
+    ad_json_obj(&w);
+    ad_json_key(&w, "record_id");
+    ad_json_obj(&w);
+    ad_json_key(&w, "$in");
+    ad_json_arr(&w);
+    for (size_t i = 0; i < n; i++) {
+        ad_json_w_str(&w, ids[i]);
+    }
+    ad_json_end(&w);
+    ad_json_end(&w);
+    ad_json_end(&w);
+    ad_json_f_i64(&w, "limit", (int64_t)n);
+    return send_query(impl, &w);
+}
+
+static void write_from(struct ad_json_writer *w, struct ad_str from)
+{
+    ad_json_key(w, "filter");
+    ad_json_obj(w);
+    ad_json_key(w, "created_at");
+    ad_json_obj(w);
+    ad_json_f_str(w, "$gte", from);
+    ad_json_end(w);
+    ad_json_end(w);
+}
+
+enum ad_err ad_records_page(struct ad_records *r, struct ad_records_op *op,
+                            const struct ad_records_page *page)
+{
+    struct op_impl *impl = impl_new(r, op);
+    if (!impl) {
+        return AD_ERR_NOMEM;
+    }
+    struct ad_json_writer w;
+    begin_query(impl, &w);
+    if (page->from.p) {
+        write_from(&w, page->from);
+    }
+    ad_json_key(&w, "sorts");
+    ad_json_arr(&w);
+    ad_json_obj(&w);
+    ad_json_f_cstr(&w, "attribute", "created_at");
+    ad_json_f_cstr(&w, "direction", "asc");
+    ad_json_end(&w);
+    ad_json_end(&w);
+    ad_json_f_i64(&w, "limit", page->limit);
+    ad_json_f_i64(&w, "offset", page->offset);
+    return send_query(impl, &w);
+}
+
+enum ad_err ad_records_get(struct ad_records *r, struct ad_records_op *op, struct ad_str record_id)
+{
+    if (!ad_str_is_uuid(record_id)) {
+        return AD_ERR_INVALID;
+    }
+    struct op_impl *impl = impl_new(r, op);
+    if (!impl) {
+        return AD_ERR_NOMEM;
+    }
+    impl->one = true;
+    impl->call.method = "GET";
+    impl->call.route = "/v2/objects/{object}/records/{record_id}";
+    ad_buf_fmt(&impl->path, "/v2/objects/%.*s/records/%.*s", AD_FMT(op->object->id),
+               AD_FMT(record_id));
+    return start(impl);
+}
+
+void ad_records_cancel(struct ad_records *r, struct ad_records_op *op)
+{
+    struct op_impl *impl = op->impl;
+    if (impl) {
+        ad_call_cancel(r->client, &impl->call);
+    }
+}
