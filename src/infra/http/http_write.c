@@ -1,0 +1,155 @@
+/* A reply becomes two slices: a head composed by hand (this is in the path of every request) and the
+ * handler's body as it lies. */
+#include "http/http_server_private.h"
+
+#include <string.h>
+
+/* Status line, Date, Content-Length, Connection and the blank line, with room to spare. */
+#define HEAD_FIXED 256
+
+static void put(char **at, struct ad_str s)
+{
+    if (s.n) {
+        memcpy(*at, s.p, s.n);
+        *at += s.n;
+    }
+}
+
+static void put_u64(char **at, uint64_t v)
+{
+    char digits[20];
+    size_t n = sizeof(digits);
+    do {
+        digits[--n] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    put(at, ad_str_n(digits + n, sizeof(digits) - n));
+}
+
+/* "Date: ...\r\n", made anew once a second. */
+static struct ad_str date_line(struct ad_http_server *s)
+{
+    int64_t now_s = ad_wall_ns(s->clock) / AD_NS_PER_S;
+    if (now_s != s->date_s || s->date_n == 0) {
+        char text[AD_TIME_MAX];
+        char *at = s->date;
+        s->date_s = now_s;
+        put(&at, AD_STR("Date: "));
+        put(&at, ad_http_date_format(now_s, text));
+        put(&at, AD_STR("\r\n"));
+        s->date_n = (size_t)(at - s->date);
+    }
+    return ad_str_n(s->date, s->date_n);
+}
+
+/* Values may come from outside; one that could forge a line does not leave. */
+static bool headers_are_clean(const struct ad_reply *reply)
+{
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        struct ad_str v = reply->headers[i].value;
+        if (!ad__http_is_token(reply->headers[i].name) || ad_str_find(v, '\r') < v.n ||
+            ad_str_find(v, '\n') < v.n || ad_str_find(v, '\0') < v.n) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t head_bound(const struct ad_reply *reply)
+{
+    size_t n = HEAD_FIXED + (reply->content_type ? strlen(reply->content_type) : 0);
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        n += reply->headers[i].name.n + reply->headers[i].value.n + 4;
+    }
+    return n;
+}
+
+static bool has_length(unsigned status)
+{
+    return status != 204 && status != 304;
+}
+
+static char *write_head(struct ad__http_request *r, const struct ad_reply *reply, char *at)
+{
+    put(&at, AD_STR("HTTP/1.1 "));
+    put_u64(&at, reply->status);
+    put(&at, AD_STR(" "));
+    put(&at, ad_str_c(ad_http_reason(reply->status)));
+    put(&at, AD_STR("\r\n"));
+    put(&at, date_line(r->server));
+    if (reply->content_type) {
+        put(&at, AD_STR("Content-Type: "));
+        put(&at, ad_str_c(reply->content_type));
+        put(&at, AD_STR("\r\n"));
+    }
+    if (has_length(reply->status)) {
+        put(&at, AD_STR("Content-Length: "));
+        put_u64(&at, reply->body.n);
+        put(&at, AD_STR("\r\n"));
+    }
+    for (size_t i = 0; i < reply->headers_n; i++) {
+        put(&at, reply->headers[i].name);
+        put(&at, AD_STR(": "));
+        put(&at, reply->headers[i].value);
+        put(&at, AD_STR("\r\n"));
+    }
+    if (r->closing) {
+        put(&at, AD_STR("Connection: close\r\n"));
+    } else if (r->http10) {
+        put(&at, AD_STR("Connection: keep-alive\r\n"));
+    }
+    put(&at, AD_STR("\r\n"));
+    return at;
+}
+
+static bool compose(struct ad__http_request *r, const struct ad_reply *reply)
+{
+    size_t bound = head_bound(reply);
+    char *head = r->out_first;
+    if (bound > sizeof(r->out_first)) {
+        head = ad_arena_alloc(&r->arena, bound);
+        if (!head) {
+            return false;
+        }
+    }
+    char *end = write_head(r, reply, head);
+    r->out[0] = ad_str_n(head, (size_t)(end - head));
+    bool body = has_length(reply->status) && r->x.method != AD_HTTP_HEAD;
+    r->out[1] = body ? reply->body : AD_STR_NONE;
+    return true;
+}
+
+static void count(const struct ad__http_request *r, unsigned status)
+{
+    r->server->requests[status / 100]->v++;
+}
+
+void ad__http_compose(struct ad__http_request *r, const struct ad_reply *reply)
+{
+    AD_ASSERT(reply->status >= 200 && reply->status <= 599);
+    r->composed = true;
+    unsigned status = reply->status;
+    if (!headers_are_clean(reply)) {
+        status = 500;
+    } else if (!compose(r, reply)) {
+        status = 503;
+    }
+    if (status != reply->status) {
+        r->closing = true;
+        AD_IGNORE(!compose(r, &(struct ad_reply){ .status = status }), "fits out_first");
+    }
+    count(r, status);
+}
+
+bool ad__http_out_skip(struct ad__http_request *r, size_t n)
+{
+    for (size_t i = 0; i < AD_LEN(r->out); i++) {
+        size_t part = n < r->out[i].n ? n : r->out[i].n;
+        if (part) {
+            r->out[i].p += part;
+            r->out[i].n -= part;
+            n -= part;
+        }
+    }
+    return r->out[0].n == 0 && r->out[1].n == 0;
+}
