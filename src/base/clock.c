@@ -187,7 +187,7 @@ bool ad_time_parse(struct ad_str s, int64_t *ns)
     return true;
 }
 
-/* cert-err33: the buffer holds the longest text there is, so snprintf has nothing to report. */
+/* Every time fits its buffer. */
 static struct ad_str printed(char *out, int n)
 {
     AD_ASSERT(n > 0 && n < AD_TIME_MAX);
@@ -199,7 +199,9 @@ struct ad_str ad_time_format(int64_t ns, int digits, char out[AD_TIME_MAX])
     static const int64_t units[] = { 1000000000, 0, 0, 1000000, 0, 0, 1000, 0, 0, 1 };
     AD_ASSERT(digits == 0 || digits == 3 || digits == 6 || digits == 9);
     int64_t unix_s = div_floor(ns, AD_NS_PER_S);
-    long fraction = (long)((ns - unix_s * AD_NS_PER_S) / units[digits]);
+    int64_t of_second = ns % AD_NS_PER_S;
+    of_second += of_second < 0 ? AD_NS_PER_S : 0;
+    long fraction = (long)(of_second / units[digits]);
     struct civil c;
     civil_from_unix(unix_s, &c);
     int n = snprintf(out, AD_TIME_MAX, "%04d-%02u-%02uT%02u:%02u:%02u", (int)c.year, c.month, c.day,
