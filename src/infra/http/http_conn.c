@@ -97,8 +97,7 @@ void ad__http_conn_close(struct ad__http_conn *c)
     ad_timer_stop(c->server->timers, &c->timer);
     ad_loop_unpost(&c->post);
     drop_kept(c);
-    struct ad__http_request *owed =
-        c->req && c->req->phase == AD__HTTP_HANDLER ? orphan(c) : NULL;
+    struct ad__http_request *owed = c->req && c->req->phase == AD__HTTP_HANDLER ? orphan(c) : NULL;
     ad_stream_close(c->stream, on_closed);
     if (owed) {
         tell_gone(owed);
@@ -290,8 +289,8 @@ static void respond(struct ad__http_conn *c, struct ad__http_request *r,
                     const struct ad_reply *reply)
 {
     r->x.replied = true;
-    r->closing = reply->close || !r->keep_alive || c->server->draining ||
-                 (c->eof && !c->kept_n) || (!r->complete && !is_discardable(r));
+    r->closing = reply->close || !r->keep_alive || c->server->draining || (c->eof && !c->kept_n) ||
+                 (!r->complete && !is_discardable(r));
     r->discard = !r->complete;
     ad__http_compose(r, reply);
     enter(r, AD__HTTP_WRITE);

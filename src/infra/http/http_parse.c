@@ -524,8 +524,8 @@ static bool check_head(struct ad__http_request *r)
         return refuse(r, 431, AD__HTTP_REASON_head_too_large);
     }
     return split_line(r, ad_str_n(p, (size_t)(lf - 1 - p)), &target) &&
-           split_fields(r, lf + 1, end, &seen) && check_host(r, &seen) &&
-           check_framing(r, &seen) && take_target(r, target, seen.host);
+           split_fields(r, lf + 1, end, &seen) && check_host(r, &seen) && check_framing(r, &seen) &&
+           take_target(r, target, seen.host);
 }
 
 static bool head_grow(struct ad__http_request *r, size_t need, bool last)
@@ -590,8 +590,7 @@ static enum ad__http_step head_failed(struct ad__http_request *r, enum llhttp_er
     case HPE_PAUSED_H2_UPGRADE:
         return fail(r, 505, AD__HTTP_REASON_version);
     case HPE_INVALID_METHOD:
-        if (at < end && token_chars[(unsigned char)*at] &&
-            token_length(got.p, got.n) == got.n) {
+        if (at < end && token_chars[(unsigned char)*at] && token_length(got.p, got.n) == got.n) {
             return fail(r, 501, AD__HTTP_REASON_method);
         }
         return fail(r, 400, AD__HTTP_REASON_method);

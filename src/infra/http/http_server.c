@@ -165,8 +165,9 @@ static struct ad_counter *counter(struct ad_http_server *s, const char *name, co
     }
     char text[128];
     char *at = text;
-    const char *parts[] = { "listener=\"", s->opts.name, label ? "\"," : "\"", label ? label : "",
-                            label ? "=\"" : "", label ? value : "", label ? "\"" : "" };
+    const char *parts[] = { "listener=\"",      s->opts.name,       label ? "\"," : "\"",
+                            label ? label : "", label ? "=\"" : "", label ? value : "",
+                            label ? "\"" : "" };
     for (size_t i = 0; i < AD_LEN(parts); i++) {
         size_t n = strlen(parts[i]);
         AD_ASSERT(n < (size_t)(text + sizeof(text) - at));
@@ -180,10 +181,9 @@ static struct ad_counter *counter(struct ad_http_server *s, const char *name, co
 static void open_metrics(struct ad_http_server *s)
 {
     static const char *const classes[] = { "1xx", "1xx", "2xx", "3xx", "4xx", "5xx" };
-    static const char *const reasons[] = {
-        "",
+    static const char *const reasons[] = { "",
 #define REASON_TEXT(name) #name,
-        AD__HTTP_REASON_LIST(REASON_TEXT)
+                                           AD__HTTP_REASON_LIST(REASON_TEXT)
 #undef REASON_TEXT
     };
     for (size_t i = 0; i < AD_LEN(s->requests); i++) {
@@ -205,8 +205,8 @@ static void open_metrics(struct ad_http_server *s)
         AD_ASSERT(n < 48);
         memcpy(label + 10, s->opts.name, n);
         label[10 + n] = '"';
-        s->connections = ad_metric_gauge(s->opts.metrics, "attiod_http_connections", label,
-                                         "Connections open");
+        s->connections =
+            ad_metric_gauge(s->opts.metrics, "attiod_http_connections", label, "Connections open");
     }
 }
 

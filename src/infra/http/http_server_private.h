@@ -36,19 +36,19 @@
 #define AD__HTTP_OVER_MAX 128
 
 /* X(reason): why a request was refused before any handler saw it; the label of a counter. */
-#define AD__HTTP_REASON_LIST(X)                                                                    \
-    X(method)                                                                                      \
-    X(target)                                                                                      \
-    X(version)                                                                                     \
-    X(header)                                                                                      \
-    X(host)                                                                                        \
-    X(framing)                                                                                     \
-    X(chunk)                                                                                       \
-    X(expect)                                                                                      \
-    X(head_too_large)                                                                              \
-    X(body_too_large)                                                                              \
-    X(truncated)                                                                                   \
-    X(timeout)                                                                                     \
+#define AD__HTTP_REASON_LIST(X) \
+    X(method)                   \
+    X(target)                   \
+    X(version)                  \
+    X(header)                   \
+    X(host)                     \
+    X(framing)                  \
+    X(chunk)                    \
+    X(expect)                   \
+    X(head_too_large)           \
+    X(body_too_large)           \
+    X(truncated)                \
+    X(timeout)                  \
     X(memory)
 
 enum ad__http_reason {
@@ -123,11 +123,11 @@ struct ad__http_conn {
     struct ad_stream *stream;
     struct ad_list link;
     struct ad__http_request *req; /* NULL: idle */
-    struct ad_post post; /* goes on with kept bytes */
+    struct ad_post post;          /* goes on with kept bytes */
     struct ad_timer timer;
     uint64_t armed_ms;    /* when the timer fires; never later than the deadline */
     uint64_t deadline_ms; /* what is meant; moving it away costs nothing, see set_deadline */
-    char *kept;           /* pipelined bytes not parsed yet; reading is stopped while there are any */
+    char *kept; /* pipelined bytes not parsed yet; reading is stopped while there are any */
     size_t kept_at, kept_n;
     size_t discarded;
     enum ad__http_conn_state state;

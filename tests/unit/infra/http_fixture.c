@@ -55,8 +55,8 @@ static void on_later(void *ctx, struct ad_exchange *x)
 static void on_param(void *ctx, struct ad_exchange *x)
 {
     (void)ctx;
-    struct ad_str q = ad_arena_fmt(x->arena, "%.*s|%.*s|%s", AD_FMT(x->params[0]),
-                                   AD_FMT(x->query), x->query.p ? "query" : "none");
+    struct ad_str q = ad_arena_fmt(x->arena, "%.*s|%.*s|%s", AD_FMT(x->params[0]), AD_FMT(x->query),
+                                   x->query.p ? "query" : "none");
     reply_text(x, q);
 }
 
@@ -119,8 +119,14 @@ static void on_hog(void *ctx, struct ad_exchange *x)
 static const struct ad_route templates[] = {
     { .methods = AD_HTTP_GET, .pattern = "/hello", .handler = on_hello },
     { .methods = AD_HTTP_POST, .pattern = "/echo", .handler = on_echo, .body_max = 1024 },
-    { .methods = AD_HTTP_PUT | AD_HTTP_POST, .pattern = "/big", .handler = on_echo, .body_max = 1 << 20 },
-    { .methods = AD_HTTP_GET | AD_HTTP_POST, .pattern = "/later", .handler = on_later, .body_max = 1024 },
+    { .methods = AD_HTTP_PUT | AD_HTTP_POST,
+      .pattern = "/big",
+      .handler = on_echo,
+      .body_max = 1 << 20 },
+    { .methods = AD_HTTP_GET | AD_HTTP_POST,
+      .pattern = "/later",
+      .handler = on_later,
+      .body_max = 1024 },
     { .methods = AD_HTTP_GET, .pattern = "/p/{id}", .handler = on_param },
     { .methods = AD_HTTP_GET, .pattern = "/large", .handler = on_large },
     { .methods = AD_HTTP_GET, .pattern = "/forge", .handler = on_forge },
@@ -240,22 +246,32 @@ static void on_client_read(struct ad_stream *s, enum ad_err err, const char *p, 
     ad_buf_put(&c->in, ad_str_n(p, n));
 }
 
-void client_open_deaf(struct http_client *c, struct http_fixture *f)
+void client_prepare(struct http_client *c, struct http_fixture *f)
 {
-    *c = (struct http_client){ .f = f, .deaf = true };
+    *c = (struct http_client){ .f = f };
     ad_buf_init(&c->in, 64 << 20);
     ad_buf_init(&c->out, 64 << 20);
     pair_open(f->w.loop, &c->stream, &c->server_end);
     c->stream->data = c;
+}
+
+void client_open_deaf(struct http_client *c, struct http_fixture *f)
+{
+    client_prepare(c, f);
     ad_http_server_adopt(f->server, c->server_end);
+}
+
+void client_join(struct http_client *c)
+{
+    ck_assert_int_eq(ad_stream_read_start(c->stream, on_client_read), AD_OK);
+    ad_http_server_adopt(c->f->server, c->server_end);
 }
 
 void client_open(struct http_client *c, struct http_fixture *f, size_t chop)
 {
-    client_open_deaf(c, f);
-    c->deaf = false;
+    client_prepare(c, f);
     pair_faults(c->server_end)->chop = chop;
-    ck_assert_int_eq(ad_stream_read_start(c->stream, on_client_read), AD_OK);
+    client_join(c);
 }
 
 static void client_flush(struct http_client *c);

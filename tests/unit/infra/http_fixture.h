@@ -17,7 +17,7 @@ struct http_fixture {
     struct ad_registry *registry;
     struct ad_metrics *metrics;
     struct ad_http_server *server;
-    struct ad_http_limits limits; /* what the server is opened with */
+    struct ad_http_limits limits;       /* what the server is opened with */
     struct ad_exchange *owed[OWED_MAX]; /* exchanges of /later, oldest first */
     unsigned owed_n;
     unsigned handled, gone;
@@ -35,7 +35,7 @@ struct http_client {
     struct ad_buf out; /* what the window did not take yet */
     struct ad_write w;
     size_t out_busy;
-    bool ended, closed, deaf;
+    bool ended, closed;
     enum ad_err end;
 };
 
@@ -49,6 +49,9 @@ uint64_t fixture_metric(struct http_fixture *f, const char *series);
 
 /* Connects; `chop` bytes a read at the server's end, 0 for as they come. `deaf` clients never read. */
 void client_open(struct http_client *c, struct http_fixture *f, size_t chop);
+/* In two steps: the pair, then the server's adopting it. */
+void client_prepare(struct http_client *c, struct http_fixture *f);
+void client_join(struct http_client *c);
 void client_open_deaf(struct http_client *c, struct http_fixture *f);
 void client_send(struct http_client *c, struct ad_str raw);
 #define client_say(c, text) client_send(c, AD_STR(text))

@@ -16,8 +16,14 @@ struct request_case {
     bool closes;
 };
 
-#define OPEN(name, raw, statuses) { name, { raw, sizeof(raw) - 1 }, statuses, false }
-#define SHUT(name, raw, statuses) { name, { raw, sizeof(raw) - 1 }, statuses, true }
+#define OPEN(name, raw, statuses)                       \
+    {                                                   \
+        name, { raw, sizeof(raw) - 1 }, statuses, false \
+    }
+#define SHUT(name, raw, statuses)                      \
+    {                                                  \
+        name, { raw, sizeof(raw) - 1 }, statuses, true \
+    }
 #define FIELD(line) "GET /hello HTTP/1.1\r\n" H line "\r\n" NEXT
 #define POST(fields, body) "POST /echo HTTP/1.1\r\n" H fields "\r\n" body
 
@@ -33,13 +39,17 @@ static const struct request_case cases[] = {
     OPEN("no body at all", POST("", "") NEXT, "200,200"),
     OPEN("body on GET", "GET /hello HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n" NEXT, "200,200"),
     OPEN("chunked", CHUNKED "5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n" NEXT, "200,200"),
-    OPEN("coding in capitals", POST("Transfer-Encoding: CHUNKED\r\n", "1\r\na\r\n0\r\n\r\n") NEXT, "200,200"),
-    OPEN("chunk sizes in hex of both cases", CHUNKED "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "200"),
+    OPEN("coding in capitals", POST("Transfer-Encoding: CHUNKED\r\n", "1\r\na\r\n0\r\n\r\n") NEXT,
+         "200,200"),
+    OPEN("chunk sizes in hex of both cases",
+         CHUNKED "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "200"),
     OPEN("chunk size with zeros in front", CHUNKED "0005\r\nhello\r\n000\r\n\r\n" NEXT, "200,200"),
-    OPEN("chunk extension", CHUNKED "5;a=b;c\r\nhello\r\n0;x\r\n\r\n" NEXT, "200,200"),
+    OPEN("chunk extension", CHUNKED "5;a=\"b c\"\r\nhello\r\n0;x\r\n\r\n" NEXT, "200,200"),
     OPEN("trailers", CHUNKED "5\r\nhello\r\n0\r\nX-Sum: 12 3\r\n\r\n" NEXT, "200,200"),
-    OPEN("forbidden trailers are ignored", CHUNKED "5\r\nhello\r\n0\r\nContent-Length: 9\r\nHost: b\r\n\r\n" NEXT, "200,200"),
-    OPEN("chunked, data that looks like a request", CHUNKED "23\r\nGET /hello HTTP/1.1\r\nHost: evil\r\n\r\n\r\n0\r\n\r\n", "200"),
+    OPEN("forbidden trailers are ignored",
+         CHUNKED "5\r\nhello\r\n0\r\nContent-Length: 9\r\nHost: b\r\n\r\n" NEXT, "200,200"),
+    OPEN("chunked, data that looks like a request",
+         CHUNKED "23\r\nGET /hello HTTP/1.1\r\nHost: evil\r\n\r\n\r\n0\r\n\r\n", "200"),
     OPEN("half a head", "GET /hello HTTP/1.1\r\nHos", ""),
     OPEN("half a body", POST("Content-Length: 5\r\n", "hel"), ""),
     OPEN("half a chunk", CHUNKED "5\r\nhel", ""),
@@ -57,12 +67,14 @@ static const struct request_case cases[] = {
     OPEN("unknown path", "GET /nope HTTP/1.1\r\n" H "\r\n" NEXT, "404,200"),
     OPEN("wrong method", "DELETE /hello HTTP/1.1\r\n" H "\r\n" NEXT, "405,200"),
     OPEN("method no route knows", "MKCOL /hello HTTP/1.1\r\n" H "\r\n" NEXT, "405,200"),
-    OPEN("refused body is skipped", "POST /nope HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhello" NEXT, "404,200"),
+    OPEN("refused body is skipped",
+         "POST /nope HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhello" NEXT, "404,200"),
     OPEN("HTTP/1.0 keep-alive", "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "200"),
     SHUT("HTTP/1.0", "GET /hello HTTP/1.0\r\n\r\n" NEXT, "200"),
     SHUT("Connection: close", FIELD("Connection: close\r\n"), "200"),
     SHUT("close in a list, in capitals", FIELD("Connection: foo, CLOSE\r\n"), "200"),
-    SHUT("close wins over keep-alive", FIELD("Connection: keep-alive\r\nConnection: close\r\n"), "200"),
+    SHUT("close wins over keep-alive", FIELD("Connection: keep-alive\r\nConnection: close\r\n"),
+         "200"),
     SHUT("handler closes", "GET /bye HTTP/1.1\r\n" H "\r\n" NEXT, "200"),
 
     /* request line */
@@ -138,10 +150,13 @@ static const struct request_case cases[] = {
     SHUT("open bracket in Host", "GET /hello HTTP/1.1\r\nHost: [::1\r\n\r\n", "400"),
 
     /* length and coding */
-    SHUT("length and coding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("coding and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("length and coding",
+         POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("coding and length",
+         POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("two lengths", POST("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!" NEXT), "400"),
-    SHUT("two lengths, alike", POST("Content-Length: 5\r\nContent-Length: 5\r\n", "hello" NEXT), "400"),
+    SHUT("two lengths, alike", POST("Content-Length: 5\r\nContent-Length: 5\r\n", "hello" NEXT),
+         "400"),
     SHUT("list of lengths", POST("Content-Length: 5, 5\r\n", "hello" NEXT), "400"),
     SHUT("length with a plus", POST("Content-Length: +5\r\n", "hello" NEXT), "400"),
     SHUT("length with a minus", POST("Content-Length: -5\r\n", "hello" NEXT), "400"),
@@ -155,23 +170,34 @@ static const struct request_case cases[] = {
     SHUT("length 2^64 + 5", POST("Content-Length: 18446744073709551621\r\n", "hello" NEXT), "400"),
     SHUT("length of 10 GB", POST("Content-Length: 10000000000\r\n", ""), "413"),
     SHUT("length above the route's", POST("Content-Length: 1025\r\n", ""), "413"),
-    SHUT("length above the route's on PUT", "PUT /big HTTP/1.1\r\n" H "Content-Length: 1048577\r\n\r\n", "413"),
-    SHUT("body on a route without", "GET /hello HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx", "413"),
+    SHUT("length above the route's on PUT",
+         "PUT /big HTTP/1.1\r\n" H "Content-Length: 1048577\r\n\r\n", "413"),
+    SHUT("body on a route without", "GET /hello HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx",
+         "413"),
     SHUT("unknown coding", POST("Transfer-Encoding: gzip\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("unknown coding before chunked", POST("Transfer-Encoding: foo, chunked\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("coding behind chunked", POST("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("unknown coding before chunked",
+         POST("Transfer-Encoding: foo, chunked\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("coding behind chunked",
+         POST("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("chunked twice", POST("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("two codings", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("two codings, one unknown", POST("Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("two codings",
+         POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT),
+         "400"),
+    SHUT("two codings, one unknown",
+         POST("Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("almost chunked", POST("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("chunked in quotes", POST("Transfer-Encoding: \"chunked\"\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("chunked with a parameter", POST("Transfer-Encoding: chunked;q=1\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("chunked behind a vertical tab", POST("Transfer-Encoding: \vchunked\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("chunked with a parameter", POST("Transfer-Encoding: chunked;q=1\r\n", "0\r\n\r\n" NEXT),
+         "400"),
+    SHUT("chunked behind a vertical tab",
+         POST("Transfer-Encoding: \vchunked\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("identity", POST("Transfer-Encoding: identity\r\n", "" NEXT), "400"),
     SHUT("empty coding", POST("Transfer-Encoding:\r\n", "" NEXT), "400"),
-    SHUT("coding with a blank before the colon", POST("Transfer-Encoding : chunked\r\n", "0\r\n\r\n" NEXT), "400"),
+    SHUT("coding with a blank before the colon",
+         POST("Transfer-Encoding : chunked\r\n", "0\r\n\r\n" NEXT), "400"),
     SHUT("folded coding", POST("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n" NEXT), "400"),
-    SHUT("coding in HTTP/1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" NEXT, "400"),
+    SHUT("coding in HTTP/1.0",
+         "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" NEXT, "400"),
 
     /* chunks */
     SHUT("chunk size not hex", CHUNKED "x\r\nhello\r\n0\r\n\r\n", "400"),
@@ -197,16 +223,22 @@ static const struct request_case cases[] = {
     SHUT("last chunk ended by LF", CHUNKED "5\r\nhello\r\n0\n\n", "400"),
     SHUT("end ended by LF", CHUNKED "5\r\nhello\r\n0\r\n\n" NEXT, "400"),
     SHUT("end ended by CR CR", CHUNKED "5\r\nhello\r\n0\r\n\r\r" NEXT, "400"),
-    SHUT("trailer with a blank before the colon", CHUNKED "5\r\nhello\r\n0\r\nX : a\r\n\r\n", "400"),
+    SHUT("trailer with a blank before the colon", CHUNKED "5\r\nhello\r\n0\r\nX : a\r\n\r\n",
+         "400"),
     SHUT("folded trailer", CHUNKED "5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n", "400"),
     SHUT("trailer ended by LF", CHUNKED "5\r\nhello\r\n0\r\nX: a\n\r\n", "400"),
 
     /* Expect */
     SHUT("another expectation", POST("Expect: 200-ok\r\nContent-Length: 5\r\n", "hello"), "417"),
-    SHUT("two expectations", POST("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n", "hello"), "417"),
-    OPEN("100-continue without a body", "GET /hello HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n", "200"),
-    SHUT("100-continue, too large", POST("Expect: 100-continue\r\nContent-Length: 2000\r\n", ""), "413"),
-    SHUT("100-continue, unknown path", "POST /nope HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", "404"),
+    SHUT("two expectations",
+         POST("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n", "hello"),
+         "417"),
+    OPEN("100-continue without a body", "GET /hello HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n",
+         "200"),
+    SHUT("100-continue, too large", POST("Expect: 100-continue\r\nContent-Length: 2000\r\n", ""),
+         "413"),
+    SHUT("100-continue, unknown path",
+         "POST /nope HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", "404"),
 };
 
 static struct http_fixture f;
@@ -265,7 +297,8 @@ static Suite *http_cases_suite(void)
     TCase *tcase = tcase_create("requests");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, each_request_has_its_answer_in_one_piece, 0, (int)AD_LEN(cases));
-    tcase_add_loop_test(tcase, each_request_has_the_same_answer_byte_by_byte, 0, (int)AD_LEN(cases));
+    tcase_add_loop_test(tcase, each_request_has_the_same_answer_byte_by_byte, 0,
+                        (int)AD_LEN(cases));
     tcase_add_loop_test(tcase, each_request_has_the_same_answer_in_threes_and_sevens, 0,
                         (int)AD_LEN(cases));
     suite_add_tcase(suite, tcase);
