@@ -125,7 +125,7 @@ struct ad_store_req {
     const struct ad_sql *forget;
     void *block; /* memory of rows */
     int kind;
-    bool keep_rows;
+    bool keep_rows, barred;
 };
 
 struct ad_store_opts {
@@ -161,7 +161,7 @@ AD_MUST_CHECK enum ad_err ad_store_read(struct ad_store *s, struct ad_store_req 
 AD_MUST_CHECK enum ad_err ad_store_forget(struct ad_store *s, const struct ad_sql *sql,
                                           struct ad_store_req *req);
 /* Runs several statements of plain SQL text (migrations, DDL) in a transaction of their own, all or
- * nothing; the text stays valid until cb, and must not begin or end transactions (INVALID). Behind
+ * nothing; the text stays valid until cb, and must not begin or end transactions (INTERNAL). Behind
  * everything submitted before, of any class; what is submitted later may run earlier, so await cb.
  * Prepared statements adapt by themselves to changed tables. `req` needs only cb and data. */
 AD_MUST_CHECK enum ad_err ad_store_exec(struct ad_store *s, struct ad_store_req *req,

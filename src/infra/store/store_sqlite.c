@@ -1,0 +1,706 @@
+#include "store/store_sqlite.h"
+
+#include "base/mem.h"
+
+#include "loop/uv_private.h"
+#include "store/sqlite_conn.h"
+
+#include <stdatomic.h>
+
+enum {
+    CLASSES = AD_STORE_BULK + 1,
+    BUSY_GRACE_MS = 100,
+};
+
+/* The writer's: what it took from the loop and has not done yet. */
+struct queues {
+    struct ad_list of[CLASSES]; /* each in the order of submitting */
+    struct ad_list barriers;    /* scripts and forgets, which wait for all that is older */
+};
+
+struct group {
+    struct ad_list reqs;
+    bool alone;     /* one script or forget */
+    bool committed; /* otherwise it failed, or came to nothing */
+    enum ad_err err;
+    struct ad_errinfo info;
+};
+
+struct store_sqlite {
+    struct ad_loop *loop;
+    uv_async_t wake;
+    uv_thread_t writer, reader;
+    struct store_file file;
+    struct ad_store_opts opts;
+    struct store_events events;
+    atomic_bool corrupt; /* a damaged page was met: no more writes */
+
+    uv_mutex_t lock; /* for all down to `ended` */
+    uv_cond_t to_writer, to_reader;
+    struct ad_list writes, reads; /* handed over */
+    struct ad_list done;
+    struct store_report report;
+    bool stop;  /* both threads end when they have nothing left */
+    bool ended; /* the writer, which outlives the reader, is through */
+
+    /* the writer thread's */
+    struct store_conn write_conn;
+    struct queues queues;
+    /* the reader thread's */
+    struct store_conn read_conn;
+};
+
+static struct ad_store_req *req_of(struct ad_list *link)
+{
+    return ad_container_of(link, struct ad_store_req, link);
+}
+
+static struct ad_store_req *first_of(const struct ad_list *list)
+{
+    return ad_list_empty(list) ? NULL : req_of(list->next);
+}
+
+static double elapsed_ms(uint64_t since_ns)
+{
+    return (double)(uv_hrtime() - since_ns) / 1e6;
+}
+
+static void note_time(struct store_times *times, double ms)
+{
+    if (times->n < STORE_TIMES_MAX) {
+        times->ms[times->n++] = ms;
+    }
+}
+
+/* --- a group: who is in it --- */
+
+static void queues_init(struct queues *q)
+{
+    for (size_t i = 0; i < CLASSES; i++) {
+        ad_list_init(&q->of[i]);
+    }
+    ad_list_init(&q->barriers);
+}
+
+static struct ad_list *queue_of(struct queues *q, const struct ad_store_req *req)
+{
+    return req->kind == STORE_WRITE ? &q->of[req->cls] : &q->barriers;
+}
+
+static bool queues_empty(const struct queues *q)
+{
+    bool empty = ad_list_empty(&q->barriers);
+    for (size_t i = 0; i < CLASSES; i++) {
+        empty = empty && ad_list_empty(&q->of[i]);
+    }
+    return empty;
+}
+
+static void sort_in(struct queues *q, struct ad_list *taken)
+{
+    struct ad_list *link;
+    while ((link = ad_list_pop(taken))) {
+        ad_list_push(queue_of(q, req_of(link)), link);
+    }
+}
+
+static bool barrier_is_due(const struct queues *q)
+{
+    const struct ad_store_req *barrier = first_of(&q->barriers);
+    bool due = barrier != NULL;
+    for (size_t i = 0; i < CLASSES && due; i++) {
+        const struct ad_store_req *first = first_of(&q->of[i]);
+        due = !first || first->order > barrier->order;
+    }
+    return due;
+}
+
+/* Moves up to n requests; gives how many. */
+static unsigned take(struct group *g, struct ad_list *queue, unsigned n)
+{
+    unsigned taken = 0;
+    for (; taken < n && !ad_list_empty(queue); taken++) {
+        ad_list_push(&g->reqs, ad_list_pop(queue));
+    }
+    return taken;
+}
+
+/* Bulk is counted in statements, because one request is a page's chunk; at least one request, or it
+ * would never come to its turn. */
+static void take_bulk(struct group *g, struct ad_list *queue, unsigned steps_max)
+{
+    unsigned steps = 0;
+    struct ad_store_req *req;
+    while ((req = first_of(queue)) && (steps == 0 || steps + req->steps_n <= steps_max)) {
+        steps += req->steps_n;
+        take(g, queue, 1);
+    }
+}
+
+static void form(struct group *g, struct queues *q, const struct ad_store_opts *opts)
+{
+    *g = (struct group){ .err = AD_OK };
+    ad_list_init(&g->reqs);
+    if (barrier_is_due(q)) {
+        g->alone = true;
+        take(g, &q->barriers, 1);
+        return;
+    }
+    /* An eighth is kept for normal requests, so that ingest cannot starve them. */
+    unsigned kept = ad_list_empty(&q->of[AD_STORE_NORMAL]) ? 0 : opts->group_max / 8 + 1;
+    unsigned ingest_max = opts->group_max > kept ? opts->group_max - kept : 1;
+    unsigned taken = take(g, &q->of[AD_STORE_INGEST], ingest_max);
+    unsigned left = opts->group_max > taken ? opts->group_max - taken : 1;
+    take(g, &q->of[AD_STORE_NORMAL], left);
+    take_bulk(g, &q->of[AD_STORE_BULK], opts->bulk_max);
+}
+
+/* However long it waited for other reasons, a lock gets some time to go away. */
+static uint64_t deadline_of(const struct store_sqlite *s, const struct group *g)
+{
+    uint64_t grace = store_now_ms() + BUSY_GRACE_MS - s->opts.busy_ms;
+    uint64_t oldest = UINT64_MAX;
+    AD_LIST_FOREACH (it, &g->reqs) {
+        uint64_t since = req_of(it)->since_ms;
+        oldest = since < oldest ? since : oldest;
+    }
+    return (oldest > grace ? oldest : grace) + s->opts.busy_ms;
+}
+
+/* The database stayed locked until the oldest request's time was up. Whose time is not up yet goes
+ * back to the front of its queue; whose is, wherever it waits, joins the failed group. */
+static void keep_expired(struct store_sqlite *s, struct group *g)
+{
+    uint64_t now = store_now_ms();
+    struct ad_list all;
+    ad_list_init(&all);
+    ad_list_move(&all, &g->reqs);
+    while (!ad_list_empty(&all)) { /* from the end, so that the fronts stay in order */
+        struct ad_list *link = all.prev;
+        struct ad_store_req *req = req_of(link);
+        ad_list_remove(link);
+        req->barred = false;
+        ad_list_push_front(queue_of(&s->queues, req), link);
+    }
+    for (size_t i = 0; i <= CLASSES; i++) {
+        struct ad_list *queue = i < CLASSES ? &s->queues.of[i] : &s->queues.barriers;
+        struct ad_store_req *req;
+        while ((req = first_of(queue)) && req->since_ms + s->opts.busy_ms <= now) {
+            take(g, queue, 1);
+        }
+    }
+}
+
+/* --- a group: what becomes of it --- */
+
+/* A request that failed alone leaves nothing behind. *undone: it could not be taken out without the
+ * transaction, so the others have to run again. */
+static enum ad_err run_request(struct store_conn *c, struct ad_store_req *req, bool *undone)
+{
+    bool saves = req->steps_n > 1;
+    enum ad_err err = saves ? store_conn_control(c, STORE_SAVE, &req->info) : AD_OK;
+    err = err ? err : store_conn_steps(c, req);
+    if (!err && store_conn_owes_parent(c)) {
+        err = ad_fail(&req->info, AD_ERR_CONFLICT, "FOREIGN KEY constraint failed");
+        *undone = !saves;
+    }
+    if (err && (store_err_is_group(err) || !store_conn_in_transaction(c))) {
+        *undone = true; /* by SQLite, or by a trigger's RAISE(ROLLBACK) */
+        return err;
+    }
+    if (!saves || *undone) {
+        return err;
+    }
+    enum ad_err control = err ? store_conn_control(c, STORE_REVERT, NULL) : AD_OK;
+    control = control ? control : store_conn_control(c, STORE_RELEASE, NULL);
+    *undone = control != AD_OK;
+    return err ? err : control;
+}
+
+static void run_request_anew(struct store_conn *c, struct ad_store_req *req, bool *undone)
+{
+    store_rows_drop(req); /* of a round that was lost */
+    req->err = run_request(c, req, undone);
+    if (req->err) {
+        store_rows_drop(req);
+    }
+}
+
+/* Runs who is not barred; false when the transaction was lost to one who now is. */
+static bool run_all(struct store_conn *c, struct group *g)
+{
+    AD_LIST_FOREACH (it, &g->reqs) {
+        struct ad_store_req *req = req_of(it);
+        bool undone = false;
+        if (req->barred) {
+            continue;
+        }
+        run_request_anew(c, req, &undone);
+        if (store_err_is_group(req->err)) {
+            g->err = req->err;
+            g->info = req->info;
+            return true;
+        }
+        if (undone) {
+            req->barred = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each round that has to begin again bars one more request, so the rounds end. */
+static void transact(struct store_conn *c, struct group *g)
+{
+    bool through = false;
+    while (!through && !g->err) {
+        g->err = store_conn_control(c, STORE_BEGIN, &g->info);
+        if (g->err) {
+            return;
+        }
+        through = run_all(c, g);
+        if (!through) {
+            store_conn_rollback(c);
+        }
+    }
+}
+
+static void run_script(struct store_conn *c, struct group *g)
+{
+    struct ad_store_req *req = first_of(&g->reqs);
+    g->err = store_conn_control(c, STORE_BEGIN, &g->info);
+    if (g->err) {
+        return;
+    }
+    req->err = store_conn_script(c, req->script, &req->info);
+    if (store_err_is_group(req->err)) {
+        g->err = req->err;
+        g->info = req->info;
+    } else if (req->err) {
+        store_conn_rollback(c);
+    }
+}
+
+/* Whatever a COMMIT fails of, none of the group may be called done. */
+static void commit(struct store_conn *c, struct group *g)
+{
+    if (!g->err && store_conn_in_transaction(c)) {
+        g->err = store_conn_control(c, STORE_COMMIT, &g->info);
+        if (g->err && !store_err_is_group(g->err)) {
+            g->err = AD_ERR_STORE;
+        }
+        g->committed = !g->err;
+    }
+    store_conn_rollback(c); /* when something failed; nothing otherwise */
+}
+
+/* May we write at all? */
+static enum ad_err make_ready(struct store_sqlite *s, struct group *g)
+{
+    if (atomic_load(&s->corrupt)) {
+        return ad_fail(&g->info, AD_ERR_CORRUPT, "%s: is damaged, nothing is written any more",
+                       s->file.shown);
+    }
+    enum ad_err err = store_file_verify(&s->file, &g->info);
+    struct store_conn *c = &s->write_conn;
+    if (err || (c->db && !c->suspect)) {
+        return err;
+    }
+    store_conn_close(c);
+    err = store_conn_open(c, &g->info);
+    uv_mutex_lock(&s->lock);
+    s->report.reopened += err ? 0 : 1;
+    uv_mutex_unlock(&s->lock);
+    return err;
+}
+
+static void run_group(struct store_sqlite *s, struct group *g)
+{
+    struct store_conn *c = &s->write_conn;
+    c->deadline_ms = deadline_of(s, g);
+    g->err = make_ready(s, g);
+    if (!g->err && g->alone) {
+        run_script(c, g);
+    } else if (!g->err) {
+        transact(c, g);
+    }
+}
+
+/* Failed as one, even those who had failed alone: what they failed of may have been another request
+ * of this group, which is now gone. */
+static void fail_all(struct group *g)
+{
+    AD_LIST_FOREACH (it, &g->reqs) {
+        struct ad_store_req *req = req_of(it);
+        store_rows_drop(req);
+        req->err = g->err;
+        req->info = g->info;
+    }
+}
+
+static unsigned count(const struct ad_list *list)
+{
+    unsigned n = 0;
+    AD_LIST_FOREACH (it, list) {
+        n++;
+    }
+    return n;
+}
+
+static void report_group(struct store_sqlite *s, struct group *g, double commit_ms)
+{
+    uv_mutex_lock(&s->lock);
+    struct store_report *r = &s->report;
+    r->grouped = true;
+    r->group_err = g->err;
+    r->group_info = g->info;
+    if (g->committed) {
+        r->commits++;
+        r->requests += count(&g->reqs);
+        note_time(&r->commit, commit_ms);
+    }
+    ad_list_move(&s->done, &g->reqs);
+    uv_mutex_unlock(&s->lock);
+    uv_async_send(&s->wake);
+}
+
+static void write_group(struct store_sqlite *s, struct group *g)
+{
+    run_group(s, g);
+    uint64_t begun = uv_hrtime();
+    commit(&s->write_conn, g);
+    double commit_ms = elapsed_ms(begun);
+    if (g->err == AD_ERR_STORE_BUSY) {
+        keep_expired(s, g);
+        if (ad_list_empty(&g->reqs)) {
+            uv_sleep(1); /* refused before its time was up: no spinning */
+            return;
+        }
+    }
+    if (g->err == AD_ERR_CORRUPT) {
+        atomic_store(&s->corrupt, true);
+    }
+    if (g->err) {
+        fail_all(g);
+    }
+    report_group(s, g, commit_ms);
+}
+
+/* The acknowledgements are out; what follows delays only the next group. */
+static void checkpoint(struct store_sqlite *s)
+{
+    enum ad_err err = AD_OK;
+    uint64_t begun = uv_hrtime();
+    bool ran = store_conn_checkpoint(&s->write_conn, &err, NULL);
+    uv_mutex_lock(&s->lock);
+    s->report.log_pages = s->write_conn.log_pages;
+    if (ran) {
+        note_time(&s->report.checkpoint, elapsed_ms(begun));
+        s->report.bad_checkpoints += err ? 1 : 0;
+    }
+    uv_mutex_unlock(&s->lock);
+}
+
+/* --- the writer --- */
+
+/* On to the reader, which may have it prepared as well; it then reports it done. */
+static void forget(struct store_sqlite *s, struct group *g)
+{
+    store_conn_forget(&s->write_conn, first_of(&g->reqs)->forget);
+    uv_mutex_lock(&s->lock);
+    ad_list_move(&s->reads, &g->reqs);
+    uv_cond_signal(&s->to_reader);
+    uv_mutex_unlock(&s->lock);
+}
+
+/* Waits for work; false when there will be none. */
+static bool take_writes(struct store_sqlite *s)
+{
+    struct ad_list taken;
+    ad_list_init(&taken);
+    uv_mutex_lock(&s->lock);
+    while (ad_list_empty(&s->writes) && queues_empty(&s->queues) && !s->stop) {
+        uv_cond_wait(&s->to_writer, &s->lock);
+    }
+    ad_list_move(&taken, &s->writes);
+    uv_mutex_unlock(&s->lock);
+    sort_in(&s->queues, &taken);
+    return !queues_empty(&s->queues);
+}
+
+static void write_main(void *arg)
+{
+    struct store_sqlite *s = arg;
+    while (take_writes(s)) {
+        struct group g;
+        form(&g, &s->queues, &s->opts);
+        if (g.alone && first_of(&g.reqs)->kind == STORE_FORGET) {
+            forget(s, &g);
+        } else {
+            write_group(s, &g);
+            checkpoint(s);
+        }
+    }
+    /* The reader closes first, so that the last one to close copies the log into the database. */
+    uv_thread_join(&s->reader);
+    store_conn_optimize(&s->write_conn);
+    store_conn_close(&s->write_conn);
+    uv_mutex_lock(&s->lock);
+    s->ended = true;
+    uv_mutex_unlock(&s->lock);
+    uv_async_send(&s->wake);
+}
+
+/* --- the reader --- */
+
+static void read_one(struct store_sqlite *s, struct ad_store_req *req)
+{
+    uint64_t now = store_now_ms();
+    if (now > req->since_ms + s->opts.busy_ms) {
+        req->err =
+            ad_fail(&req->info, AD_ERR_BUSY, "waited %u ms behind other reads", s->opts.busy_ms);
+        return;
+    }
+    s->read_conn.deadline_ms = now + s->opts.read_ms;
+    req->err = store_conn_steps(&s->read_conn, req);
+    if (req->err) {
+        store_rows_drop(req);
+    }
+    if (req->err == AD_ERR_CORRUPT) {
+        atomic_store(&s->corrupt, true);
+    }
+}
+
+static struct ad_store_req *take_read(struct store_sqlite *s)
+{
+    uv_mutex_lock(&s->lock);
+    while (ad_list_empty(&s->reads) && !s->stop) {
+        uv_cond_wait(&s->to_reader, &s->lock);
+    }
+    struct ad_list *link = ad_list_pop(&s->reads);
+    uv_mutex_unlock(&s->lock);
+    return link ? req_of(link) : NULL;
+}
+
+static void report_read(struct store_sqlite *s, struct ad_store_req *req, double ms)
+{
+    uv_mutex_lock(&s->lock);
+    if (req->kind == STORE_READ) {
+        note_time(&s->report.read, ms);
+    }
+    ad_list_push(&s->done, &req->link);
+    uv_mutex_unlock(&s->lock);
+    uv_async_send(&s->wake);
+}
+
+static void read_main(void *arg)
+{
+    struct store_sqlite *s = arg;
+    struct ad_store_req *req;
+    while ((req = take_read(s))) {
+        uint64_t begun = uv_hrtime();
+        if (req->kind == STORE_FORGET) {
+            store_conn_forget(&s->read_conn, req->forget);
+        } else {
+            read_one(s, req);
+        }
+        report_read(s, req, elapsed_ms(begun));
+    }
+    store_conn_close(&s->read_conn);
+}
+
+/* --- the loop's side --- */
+
+void store_sqlite_submit(struct store_sqlite *s, struct ad_list *writes, struct ad_list *reads)
+{
+    uint64_t now = store_now_ms();
+    AD_LIST_FOREACH (it, writes) {
+        req_of(it)->since_ms = now;
+    }
+    AD_LIST_FOREACH (it, reads) {
+        req_of(it)->since_ms = now;
+    }
+    uv_mutex_lock(&s->lock);
+    if (!ad_list_empty(writes)) {
+        ad_list_move(&s->writes, writes);
+        uv_cond_signal(&s->to_writer);
+    }
+    if (!ad_list_empty(reads)) {
+        ad_list_move(&s->reads, reads);
+        uv_cond_signal(&s->to_reader);
+    }
+    uv_mutex_unlock(&s->lock);
+}
+
+const char *store_sqlite_path(const struct store_sqlite *s)
+{
+    return s->file.path;
+}
+
+static void fini_sync(struct store_sqlite *s)
+{
+    uv_cond_destroy(&s->to_reader);
+    uv_cond_destroy(&s->to_writer);
+    uv_mutex_destroy(&s->lock);
+}
+
+static void release(struct store_sqlite *s)
+{
+    store_conn_fini(&s->read_conn);
+    store_conn_fini(&s->write_conn);
+    store_file_close(&s->file);
+    fini_sync(s);
+    ad_free(s);
+}
+
+static void on_closed(uv_handle_t *wake)
+{
+    struct store_sqlite *s = ad_container_of(wake, struct store_sqlite, wake);
+    struct store_events events = s->events;
+    release(s);
+    if (events.closed) {
+        events.closed(events.ctx);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct store_sqlite *s = ad_container_of(wake, struct store_sqlite, wake);
+    struct ad_list done;
+    ad_list_init(&done);
+    uv_mutex_lock(&s->lock);
+    ad_list_move(&done, &s->done);
+    struct store_report report = s->report;
+    s->report = (struct store_report){ .log_pages = report.log_pages };
+    bool ended = s->ended;
+    uv_mutex_unlock(&s->lock);
+    if (ended) {
+        uv_thread_join(&s->writer);
+        uv_close((uv_handle_t *)&s->wake, on_closed);
+        return;
+    }
+    s->events.done(s->events.ctx, &done, &report);
+}
+
+static void stop(struct store_sqlite *s)
+{
+    uv_mutex_lock(&s->lock);
+    s->stop = true;
+    uv_cond_signal(&s->to_writer);
+    uv_cond_signal(&s->to_reader);
+    uv_mutex_unlock(&s->lock);
+}
+
+void store_sqlite_close(struct store_sqlite *s)
+{
+    stop(s);
+}
+
+/* --- opening --- */
+
+static enum ad_err init_sync(struct store_sqlite *s, struct ad_errinfo *info)
+{
+    int status = uv_mutex_init(&s->lock);
+    if (status) {
+        return ad__uv_fail(info, status, "mutex");
+    }
+    status = uv_cond_init(&s->to_writer);
+    if (status) {
+        goto fail_mutex;
+    }
+    status = uv_cond_init(&s->to_reader);
+    if (status) {
+        goto fail_writer;
+    }
+    return AD_OK;
+
+fail_writer:
+    uv_cond_destroy(&s->to_writer);
+fail_mutex:
+    uv_mutex_destroy(&s->lock);
+    return ad__uv_fail(info, status, "condition");
+}
+
+/* The writer first: it recovers the log, which a read-only connection could not. */
+static enum ad_err open_conns(struct store_sqlite *s, struct ad_errinfo *info)
+{
+    uint64_t deadline = store_now_ms() + s->opts.busy_ms;
+    s->write_conn.deadline_ms = deadline;
+    enum ad_err err = store_conn_open(&s->write_conn, info);
+    if (!err) {
+        s->read_conn.deadline_ms = deadline;
+        err = store_conn_open(&s->read_conn, info);
+    }
+    return err;
+}
+
+static enum ad_err start_threads(struct store_sqlite *s, struct ad_errinfo *info)
+{
+    int status = uv_thread_create(&s->reader, read_main, s);
+    if (status) {
+        return ad__uv_fail(info, status, "thread");
+    }
+    status = uv_thread_create(&s->writer, write_main, s);
+    if (status) {
+        stop(s);
+        uv_thread_join(&s->reader);
+        return ad__uv_fail(info, status, "thread");
+    }
+    return AD_OK;
+}
+
+/* SQLite's statistics take a process-wide lock at each of its allocations. Only possible before its
+ * first use in this process; later it is refused, which is as well. */
+static void configure_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static void init(struct store_sqlite *s)
+{
+    ad_list_init(&s->writes);
+    ad_list_init(&s->reads);
+    ad_list_init(&s->done);
+    queues_init(&s->queues);
+    store_conn_init(&s->write_conn, &s->file, false);
+    store_conn_init(&s->read_conn, &s->file, true);
+}
+
+enum ad_err store_sqlite_open(struct ad_loop *loop, const struct ad_store_opts *opts,
+                              const struct store_events *events, struct store_sqlite **out,
+                              struct ad_errinfo *info)
+{
+    configure_library();
+    struct store_sqlite *s = ad_zalloc(sizeof(*s));
+    if (!s) {
+        return ad_fail(info, AD_ERR_NOMEM, "no memory");
+    }
+    s->loop = loop;
+    s->opts = *opts;
+    init(s);
+    enum ad_err err = init_sync(s, info);
+    if (err) {
+        ad_free(s);
+        return err;
+    }
+    err = store_file_open(&s->file, opts->url, info);
+    err = err ? err : open_conns(s, info);
+    if (err) {
+        release(s);
+        return err;
+    }
+    int status = uv_async_init(ad__loop_uv(loop), &s->wake, on_wake);
+    if (status) {
+        release(s);
+        return ad__uv_fail(info, status, "wake-up");
+    }
+    ad__label(&s->wake, "store");
+    err = start_threads(s, info);
+    if (err) {
+        uv_close((uv_handle_t *)&s->wake, on_closed);
+        return err;
+    }
+    s->events = *events;
+    *out = s;
+    return AD_OK;
+}
