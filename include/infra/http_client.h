@@ -13,30 +13,39 @@
 
 struct ad_http_client; /* opaque */
 
+/* How connections are made; as ad_dial_start and ad_dial_cancel, which are the default. For TLS, and for tests without sockets. */
+struct ad_dialer {
+    enum ad_err (*start)(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
+                         const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb);
+    void (*cancel)(struct ad_dialer *self, struct ad_dial *d);
+};
+
+/* A zero means the value named. */
 struct ad_http_client_opts {
     struct ad_endpoint origin;
     const char *host_header;  /* value of Host; NULL: from origin */
-    unsigned connections_max; /* more requests wait in line */
+    unsigned connections_max; /* 16; more requests wait in line */
     unsigned idle_ms;         /* 30000: an idle pooled connection is closed */
     unsigned connect_ms;      /* 5000 */
     size_t response_max;      /* bytes of one response body, 16 MiB */
     size_t headers_max;       /* 64 KiB */
+    struct ad_dialer *dialer; /* NULL: TCP */
 };
 
 struct ad_http_call;
 typedef void (*ad_http_call_cb)(struct ad_http_call *c);
 
-/* Caller-owned from start to callback. */
+/* Caller-owned from start to callback, and zeroed before its first start. */
 struct ad_http_call {
     /* set by the caller; slices live until the callback */
     const char *method;
     struct ad_str path; /* with the query */
-    const struct ad_http_header *headers; /* Host, Content-Length and Connection are added */
+    const struct ad_http_header *headers; /* Host, Content-Length and Connection are added, and refused here */
     size_t headers_n;
     struct ad_str body;          /* absent: no body */
     unsigned timeout_ms;         /* whole call, waiting for a connection included */
-    struct ad_arena *arena;      /* response headers go here */
-    struct ad_buf *response;     /* the body goes here; its own max also bounds it */
+    struct ad_arena *arena;      /* the client's own state and the response headers go here */
+    struct ad_buf *response;     /* the body goes here; its own max also bounds it. NULL: dropped */
     ad_http_call_cb cb;
     void *data;
     /* result */
@@ -54,7 +63,8 @@ struct ad_http_call {
 
 AD_MUST_CHECK enum ad_err ad_http_client_open(struct ad_loop *loop, const struct ad_http_client_opts *opts,
                                               struct ad_http_client **out);
-/* OK: cb comes exactly once, never from inside. */
+/* OK: cb comes exactly once, never from inside. INVALID: a method, path or header that is not HTTP (line breaks, blanks, control characters) or is
+ * the client's to write. CLOSED after close began. NOMEM. */
 AD_MUST_CHECK enum ad_err ad_http_call_start(struct ad_http_client *c, struct ad_http_call *call);
 /* The callback comes with CANCELED on a later turn. Harmless when not under way. */
 void ad_http_call_cancel(struct ad_http_client *c, struct ad_http_call *call);
