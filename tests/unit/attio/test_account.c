@@ -1,0 +1,629 @@
+#include "attio/account.h"
+
+#include "attio/event.h"
+#include "base/json_write.h"
+
+#include "fixture.h"
+#include "support/json_assert.h"
+#include "support/run.h"
+
+#include <stdio.h>
+
+#define WORKSPACE "33333333-3333-4333-8333-333333333333"
+#define OTHER "44444444-4444-4444-8444-444444444444"
+#define URL "https://hooks.example.com/webhooks/attio"
+#define SELF "{\"active\":true,\"workspace_id\":\"" WORKSPACE "\",\"workspace_slug\":\"acme\"}"
+#define REFUSED "{\"status_code\":401,\"type\":\"auth_error\",\"code\":\"unauthorized\"}"
+
+enum { HOOKS = 256 };
+
+/* Attio's side of it: the webhooks of a workspace. */
+struct hook {
+    char id[40], url[128];
+    const char *events[32];
+    size_t events_n;
+    bool filtered, deleted;
+};
+
+static struct attio_fixture f;
+static struct ad_account_opts opts;
+static struct ad_account *account;
+static struct ad_webhook_secrets *secrets;
+static struct ad_account_op op;
+static struct ad_buf out;
+static bool done;
+static struct hook hooks[HOOKS];
+static unsigned hooks_n, made, changed, deleted;
+static char reply[256 << 10];
+/* What goes wrong. */
+static const char *create_reply;
+
+static void on_op(struct ad_account_op *o)
+{
+    (void)o;
+    done = true;
+}
+
+static void reopen(void)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    if (account) {
+        ad_account_close(account);
+        ad_webhook_secrets_free(secrets);
+    }
+    ck_assert_int_eq(ad_webhook_secrets_new(&secrets), AD_OK);
+    opts.secrets = secrets;
+    enum ad_err err = ad_account_open(&opts, &account, &info);
+    ck_assert_msg(err == AD_OK, "%s", info.msg);
+}
+
+static void setup(void)
+{
+    hooks_n = made = changed = deleted = 0;
+    create_reply = NULL;
+    done = false;
+    memset(hooks, 0, sizeof(hooks));
+    account = NULL;
+    fixture_open(&f);
+    opts = (struct ad_account_opts){ .store = f.store, .client = f.client };
+    ad_buf_init(&out, 1 << 20);
+    reopen();
+    op = (struct ad_account_op){ .cb = on_op, .url = AD_STR(URL), .out = &out };
+}
+
+static void teardown(void)
+{
+    ad_account_close(account);
+    ad_webhook_secrets_free(secrets);
+    ad_buf_fini(&out);
+    fixture_close(&f);
+}
+
+typedef enum ad_err (*verb)(struct ad_account *a, struct ad_account_op *o);
+
+static enum ad_err run(verb v)
+{
+    done = false;
+    ad_buf_clear(&out);
+    enum ad_err err = v(account, &op);
+    if (err) {
+        return err;
+    }
+    ck_assert(!done);
+    for (int i = 0; !done && i < 100; i++) {
+        world_advance(&f.w, 1);
+    }
+    world_until_true(&f.w, &done);
+    ck_assert_ptr_null(op.impl);
+    return op.err;
+}
+
+/* --- The other side --- */
+
+static struct hook *hook_add(const char *url)
+{
+    struct hook *h = &hooks[hooks_n];
+    snprintf(h->id, sizeof(h->id), "55555555-5555-4555-8555-%012u", ++hooks_n);
+    snprintf(h->url, sizeof(h->url), "%s", url);
+    return h;
+}
+
+static void hook_subscribe_all(struct hook *h)
+{
+    for (h->events_n = 0; h->events_n < ad_event_types_n; h->events_n++) {
+        h->events[h->events_n] = ad_event_types[h->events_n].name;
+    }
+}
+
+static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secret)
+{
+    char text[80];
+    ad_json_obj(j);
+    ad_json_key(j, "id");
+    ad_json_obj(j);
+    ad_json_f_cstr(j, "workspace_id", WORKSPACE);
+    ad_json_f_cstr(j, "webhook_id", h->id);
+    ad_json_end(j);
+    ad_json_f_cstr(j, "target_url", h->url);
+    ad_json_f_cstr(j, "status", "active");
+    ad_json_f_cstr(j, "created_at", "2026-01-01T00:00:00.000000000Z");
+    ad_json_key(j, "subscriptions");
+    ad_json_arr(j);
+    for (size_t i = 0; i < h->events_n; i++) {
+        ad_json_obj(j);
+        ad_json_f_cstr(j, "event_type", h->events[i]);
+        ad_json_key(j, "filter");
+        if (h->filtered) {
+            ad_json_obj(j);
+            ad_json_end(j);
+        } else {
+            ad_json_w_null(j);
+        }
+        ad_json_end(j);
+    }
+    ad_json_end(j);
+    if (secret) {
+        snprintf(text, sizeof(text), "secret-of-%s", h->id);
+        ad_json_f_cstr(j, "secret", text);
+    }
+    ad_json_end(j);
+}
+
+/* `n` webhooks from `from` as {"data": [...]}, or one as {"data": {...}}. */
+static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
+{
+    struct ad_json_writer j;
+    struct ad_buf b;
+    ad_buf_init(&b, sizeof(reply) - 1);
+    ad_json_write_init(&j, &b);
+    ad_json_obj(&j);
+    ad_json_key(&j, "data");
+    if (!one) {
+        ad_json_arr(&j);
+    }
+    for (unsigned i = 0, seen = 0; i < hooks_n; i++) {
+        if (!hooks[i].deleted && seen++ >= from && seen <= from + n) {
+            write_hook(&j, &hooks[i], secret);
+        }
+    }
+    if (!one) {
+        ad_json_end(&j);
+    }
+    ad_json_end(&j);
+    ck_assert_int_eq(ad_json_write_done(&j), AD_OK);
+    snprintf(reply, sizeof(reply), "%.*s", AD_FMT(ad_buf_str(&b)));
+    ad_buf_fini(&b);
+    return reply;
+}
+
+static struct hook *hook_of(const char *line)
+{
+    for (unsigned i = 0; i < hooks_n; i++) {
+        if (!hooks[i].deleted && strstr(line, hooks[i].id)) {
+            return &hooks[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *hook_json(const struct hook *h, bool secret)
+{
+    unsigned before = 0;
+    for (unsigned i = 0; &hooks[i] < h; i++) {
+        before += !hooks[i].deleted;
+    }
+    return hooks_json(before, 1, true, secret);
+}
+
+static void create(const struct request *r, struct answer *a)
+{
+    static char types[32][64];
+    struct ad_arena arena;
+    const struct ad_json *doc = NULL;
+    ad_arena_init(&arena, 1 << 20);
+    ck_assert_int_eq(ad_json_parse(&arena, ad_str_c(r->body), NULL, &doc, NULL), AD_OK);
+    char url[128];
+    snprintf(url, sizeof(url), "%.*s", AD_FMT(ad_json_str(ad_json_path(doc, "data.target_url"))));
+    struct hook *h = hook_add(url);
+    AD_JSON_FOREACH (s, ad_json_path(doc, "data.subscriptions")) {
+        ck_assert(ad_json_is(ad_json_get(s, "filter"), AD_JSON_NULL));
+        snprintf(types[h->events_n], 64, "%.*s", AD_FMT(ad_json_str(ad_json_get(s, "event_type"))));
+        h->events[h->events_n] = types[h->events_n];
+        h->events_n++;
+    }
+    ad_arena_fini(&arena);
+    made++;
+    a->body = create_reply ? create_reply : hook_json(h, true);
+}
+
+static void attio(struct scripted *sv, const struct request *r, struct answer *a)
+{
+    unsigned offset = 0;
+    struct hook *h = hook_of(r->line);
+    (void)sv;
+    *a = (struct answer){ .status = 200, .body = "{}" };
+    if (sscanf(r->line, "GET /v2/webhooks?limit=100&offset=%u", &offset) == 1) {
+        a->body = hooks_json(offset, 100, false, false);
+    } else if (strcmp(r->line, "POST /v2/webhooks") == 0) {
+        create(r, a);
+    } else if (!h) {
+        a->status = 404;
+        a->body = "{\"type\":\"invalid_request_error\",\"code\":\"not_found\"}";
+    } else if (strncmp(r->line, "DELETE", 6) == 0) {
+        h->deleted = true;
+        deleted++;
+    } else if (strncmp(r->line, "PATCH", 5) == 0) {
+        json_assert_at(ad_str_c(r->body), "data.subscriptions[0].filter", "null");
+        hook_subscribe_all(h);
+        h->filtered = false;
+        changed++;
+        a->body = hook_json(h, false);
+    } else {
+        a->body = hook_json(h, false);
+    }
+}
+
+/* --- Who we are --- */
+
+START_TEST(the_workspace_is_learned_and_remembered)
+{
+    ck_assert_ptr_null(ad_account_workspace_id(account).p);
+    scripted_say(&f.sv, 200, SELF);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    ck_assert_str_eq(f.sv.requests[0].line, "GET /v2/self");
+    assert_str(ad_account_workspace_id(account), WORKSPACE);
+    assert_str(ad_account_workspace_slug(account), "acme");
+    reopen();
+    assert_str(ad_account_workspace_id(account), WORKSPACE);
+    assert_str(ad_account_workspace_slug(account), "acme");
+}
+END_TEST
+
+START_TEST(a_renamed_workspace_is_still_ours)
+{
+    scripted_say(&f.sv, 200, SELF);
+    scripted_say(&f.sv, 200,
+                 "{\"active\":true,\"workspace_id\":\"" WORKSPACE "\",\"workspace_slug\":\"new\"}");
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    assert_str(ad_account_workspace_slug(account), "new");
+}
+END_TEST
+
+START_TEST(a_token_that_is_not_active_closes_the_latch_until_it_is_well)
+{
+    scripted_say(&f.sv, 200, "{\"active\":false}");
+    scripted_say(&f.sv, 200, SELF);
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_UNAUTHORIZED);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_UNAUTHORIZED);
+    ck_assert_int_eq(run(ad_account_webhook_list), AD_ERR_DISABLED);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+}
+END_TEST
+
+START_TEST(one_401_is_not_believed_two_are)
+{
+    scripted_say(&f.sv, 401, REFUSED);
+    scripted_say(&f.sv, 200, SELF);
+    scripted_say(&f.sv, 401, REFUSED);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_UNAUTHORIZED);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_UNAUTHORIZED);
+    ck_assert_uint_eq(f.sv.n, 4);
+}
+END_TEST
+
+START_TEST(what_does_not_look_like_a_token_is_refused_too)
+{
+    scripted_say(&f.sv, 400, "{\"type\":\"invalid_request_error\",\"code\":\"missing_value\"}");
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_UNAUTHORIZED);
+}
+END_TEST
+
+START_TEST(another_workspace_than_the_databases_stops_calls)
+{
+    scripted_say(&f.sv, 200, SELF);
+    scripted_say(&f.sv, 200, "{\"active\":true,\"workspace_id\":\"" OTHER "\"}");
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_CONFLICT);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_CONFLICT);
+    assert_str(ad_account_workspace_id(account), WORKSPACE);
+}
+END_TEST
+
+START_TEST(another_workspace_than_expected_stops_calls)
+{
+    opts.expected_workspace_id = AD_STR(OTHER);
+    reopen();
+    scripted_say(&f.sv, 200, SELF);
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_CONFLICT);
+    ck_assert_ptr_null(ad_account_workspace_id(account).p);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(an_answer_about_nothing_decides_nothing)
+{
+    static const char *const bad[] = { "{}",
+                                       "[]",
+                                       "",
+                                       "{\"active\":true}",
+                                       "{\"active\":true,\"workspace_id\":\"acme\"}",
+                                       "{\"active\":\"yes\",\"workspace_id\":\"" WORKSPACE "\"}" };
+    for (size_t i = 0; i < AD_LEN(bad); i++) {
+        f.sv.script_n = f.sv.n = 0;
+        scripted_say(&f.sv, 200, bad[i]);
+        ck_assert_int_eq(run(ad_account_identify), AD_ERR_PROTOCOL);
+        ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+    }
+}
+END_TEST
+
+/* --- The webhook --- */
+
+static void use_attio(void)
+{
+    f.sv.decide = attio;
+}
+
+START_TEST(a_webhook_is_made_and_its_secret_stored)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.created);
+    ck_assert_uint_eq(made, 1);
+    ck_assert_uint_eq(hooks[0].events_n, 27);
+    ck_assert_uint_eq(ad_webhook_secrets_count(secrets), 1);
+    ck_assert(fixture_text_is(&f, "SELECT secret FROM attiod_webhook",
+                              "secret-of-55555555-5555-4555-8555-000000000001"));
+    ck_assert_int_eq(
+        fixture_i64(&f, "SELECT count(*) FROM attiod_meta WHERE key = 'webhook_creating'"), 0);
+    json_assert_at(ad_buf_str(&out), "data.created", "true");
+    ck_assert(!ad_str_contains(ad_buf_str(&out), AD_STR("secret-of")));
+    ck_assert(!world_logged(&f.w, "secret-of"));
+}
+END_TEST
+
+START_TEST(ensuring_again_changes_nothing)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(!op.created);
+    reopen();
+    ck_assert_uint_eq(ad_webhook_secrets_count(secrets), 1);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(made, 1);
+    ck_assert_uint_eq(changed + deleted, 0);
+    json_assert_at(ad_buf_str(&out), "data.created", "false");
+}
+END_TEST
+
+START_TEST(only_the_wanted_events_are_subscribed)
+{
+    static const char *const events[] = { "record.created", "record.updated", NULL };
+    use_attio();
+    op.events = events;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(hooks[0].events_n, 2);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(changed, 0);
+    op.events = NULL;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(changed, 1);
+    ck_assert_uint_eq(hooks[0].events_n, 27);
+}
+END_TEST
+
+START_TEST(a_filter_somebody_set_is_taken_away)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    hooks[0].filtered = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(changed, 1);
+}
+END_TEST
+
+START_TEST(a_webhook_whose_secret_is_unknown_is_a_conflict)
+{
+    use_attio();
+    hook_subscribe_all(hook_add(URL));
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CONFLICT);
+    ck_assert_ptr_nonnull(strstr(op.info.msg, "--replace"));
+    ck_assert_ptr_nonnull(strstr(op.info.msg, hooks[0].id));
+    ck_assert_uint_eq(made + deleted, 0);
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(made, 1);
+    ck_assert_uint_eq(deleted, 1);
+    ck_assert(hooks[0].deleted);
+}
+END_TEST
+
+START_TEST(webhooks_of_others_are_left_alone)
+{
+    use_attio();
+    hook_add("https://elsewhere.example.com/webhooks/attio");
+    hook_add("https://hooks.example.com/webhooks/attio-other");
+    hook_add("https://hooks.example.com/webhooks/attio/a");
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(deleted, 0);
+    ck_assert_uint_eq(made, 1);
+}
+END_TEST
+
+START_TEST(of_two_at_our_url_the_known_one_stays)
+{
+    use_attio();
+    hook_add(URL);
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    op.replace = false;
+    hook_add(URL);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CONFLICT);
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(!hooks[1].deleted);
+    ck_assert(hooks[2].deleted);
+    ck_assert_uint_eq(made, 1);
+}
+END_TEST
+
+START_TEST(all_pages_are_looked_at)
+{
+    use_attio();
+    for (unsigned i = 0; i < 205; i++) {
+        hook_add("https://elsewhere.example.com/");
+    }
+    hook_add(URL);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CONFLICT);
+    ck_assert_uint_eq(f.sv.n, 3);
+}
+END_TEST
+
+START_TEST(what_a_crash_left_behind_is_replaced_without_asking)
+{
+    use_attio();
+    create_reply = "{\"data\":{\"id\":"; /* we never learn the secret */
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_PROTOCOL);
+    ck_assert_uint_eq(made, 1);
+    create_reply = NULL;
+    reopen();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(made, 2);
+    ck_assert(hooks[0].deleted);
+    ck_assert(!hooks[1].deleted);
+    reopen();
+    hook_add(URL); /* not of our making: asked about */
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(a_webhook_whose_secret_cannot_be_stored_is_deleted_again)
+{
+    use_attio();
+    fixture_sql(&f, "CREATE TRIGGER no BEFORE INSERT ON attiod_webhook"
+                    " BEGIN SELECT RAISE(ABORT, 'no'); END");
+    ck_assert_int_ne(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(made, 1);
+    ck_assert(hooks[0].deleted);
+    ck_assert(!op.created);
+    ck_assert_uint_eq(ad_webhook_secrets_count(secrets), 0);
+    fixture_sql(&f, "DROP TRIGGER no");
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+}
+END_TEST
+
+START_TEST(the_list_says_which_are_ours)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    hook_add("https://elsewhere.example.com/");
+    ck_assert_int_eq(run(ad_account_webhook_list), AD_OK);
+    struct ad_str text = ad_buf_str(&out);
+    json_assert_at(text, "data[0].ours", "true");
+    json_assert_at(text, "data[0].secret_known", "true");
+    json_assert_at(text, "data[0].target_url", "'" URL "'");
+    json_assert_at(text, "data[1].ours", "false");
+    json_assert_at(text, "data[1].secret_known", "false");
+    ck_assert(!ad_str_contains(text, AD_STR("secret-of")));
+}
+END_TEST
+
+START_TEST(a_list_of_garbage_is_an_error)
+{
+    scripted_say(&f.sv, 200, "{\"data\":{}}");
+    ck_assert_int_eq(run(ad_account_webhook_list), AD_ERR_PROTOCOL);
+    f.sv.script_n = f.sv.n = 0;
+    scripted_say(&f.sv, 200, "{\"data\":[{\"id\":7}]}");
+    ck_assert_int_eq(run(ad_account_webhook_list), AD_ERR_PROTOCOL);
+}
+END_TEST
+
+START_TEST(a_webhook_of_ours_is_deleted_there_and_here)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    op.id = ad_str_c(hooks[0].id);
+    ck_assert_int_eq(run(ad_account_webhook_delete), AD_OK);
+    ck_assert(hooks[0].deleted);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_webhook"), 0);
+    ck_assert_int_eq(run(ad_account_webhook_delete), AD_ERR_NOTFOUND);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.created);
+}
+END_TEST
+
+START_TEST(a_webhook_of_others_is_not_deleted)
+{
+    use_attio();
+    hook_add("https://hooks.example.com/webhooks/attio-other");
+    op.id = ad_str_c(hooks[0].id);
+    ck_assert_int_eq(run(ad_account_webhook_delete), AD_ERR_FORBIDDEN);
+    ck_assert(!hooks[0].deleted);
+    op.id = AD_STR("../self");
+    ck_assert_int_eq(run(ad_account_webhook_delete), AD_ERR_INVALID);
+}
+END_TEST
+
+START_TEST(a_stopped_client_starts_no_operation)
+{
+    scripted_do(&f.sv, ACT_HANG);
+    ad_client_stop(f.client);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CLOSED);
+    ck_assert_int_eq(run(ad_account_identify), AD_ERR_CLOSED);
+}
+END_TEST
+
+START_TEST(stopping_ends_an_operation_under_way)
+{
+    scripted_do(&f.sv, ACT_HANG);
+    done = false;
+    ck_assert_int_eq(ad_account_webhook_ensure(account, &op), AD_OK);
+    world_until_count(&f.w, &f.sv.n, 1);
+    ad_client_stop(f.client);
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(op.err, AD_ERR_CANCELED);
+}
+END_TEST
+
+/* Whatever fails, nothing leaks, and a later run finds its way. */
+START_TEST(no_memory_at_any_place)
+{
+    use_attio();
+    for (size_t n = 0; n < 400; n += 3) {
+        heap_fail(n, 1);
+        (void)run(ad_account_webhook_ensure);
+        heap_fail(0, 0);
+        f.sv.n = 0;
+    }
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    unsigned left = 0;
+    for (unsigned i = 0; i < hooks_n; i++) {
+        left += !hooks[i].deleted;
+    }
+    ck_assert_uint_eq(left, 1);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_webhook"), 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("account");
+    TCase *tc = tcase_create("account");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, the_workspace_is_learned_and_remembered);
+    tcase_add_test(tc, a_renamed_workspace_is_still_ours);
+    tcase_add_test(tc, a_token_that_is_not_active_closes_the_latch_until_it_is_well);
+    tcase_add_test(tc, one_401_is_not_believed_two_are);
+    tcase_add_test(tc, what_does_not_look_like_a_token_is_refused_too);
+    tcase_add_test(tc, another_workspace_than_the_databases_stops_calls);
+    tcase_add_test(tc, another_workspace_than_expected_stops_calls);
+    tcase_add_test(tc, an_answer_about_nothing_decides_nothing);
+    tcase_add_test(tc, a_webhook_is_made_and_its_secret_stored);
+    tcase_add_test(tc, ensuring_again_changes_nothing);
+    tcase_add_test(tc, only_the_wanted_events_are_subscribed);
+    tcase_add_test(tc, a_filter_somebody_set_is_taken_away);
+    tcase_add_test(tc, a_webhook_whose_secret_is_unknown_is_a_conflict);
+    tcase_add_test(tc, webhooks_of_others_are_left_alone);
+    tcase_add_test(tc, of_two_at_our_url_the_known_one_stays);
+    tcase_add_test(tc, all_pages_are_looked_at);
+    tcase_add_test(tc, what_a_crash_left_behind_is_replaced_without_asking);
+    tcase_add_test(tc, a_webhook_whose_secret_cannot_be_stored_is_deleted_again);
+    tcase_add_test(tc, the_list_says_which_are_ours);
+    tcase_add_test(tc, a_list_of_garbage_is_an_error);
+    tcase_add_test(tc, a_webhook_of_ours_is_deleted_there_and_here);
+    tcase_add_test(tc, a_webhook_of_others_is_not_deleted);
+    tcase_add_test(tc, a_stopped_client_starts_no_operation);
+    tcase_add_test(tc, stopping_ends_an_operation_under_way);
+    tcase_add_test(tc, no_memory_at_any_place);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
+
+RUN_SUITE(suite)
