@@ -73,8 +73,10 @@ const struct ad_json *ad_json_at(const struct ad_json *array, size_t i);
 /* Dotted path with indices: "data.id.record_id", "values.name[0].full_name". */
 const struct ad_json *ad_json_path(const struct ad_json *v, const char *path);
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared takes none */
 #define AD_JSON_FOREACH(it, parent) \
     for (const struct ad_json *it = (parent) ? (parent)->child : NULL; it; it = it->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 bool ad_json_is(const struct ad_json *v, enum ad_json_type type);
 /* Absent slice (p == NULL) unless it is a string. */

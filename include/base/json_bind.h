@@ -26,15 +26,16 @@ enum ad_field_type {
 enum ad_field_need { AD_OPTIONAL, AD_REQUIRED };
 
 struct ad_json_field {
-    enum ad_field_type type;
-    size_t offset;
     const char *path; /* as ad_json_path */
+    size_t offset;
+    enum ad_field_type type;
     enum ad_field_need need;
 };
 
-#define AD_FIELD(type, struct_type, member, path, need)            \
-    {                                                              \
-        AD_FIELD_##type, offsetof(struct_type, member), path, need \
+#define AD_FIELD(kind, struct_type, member, where, must)                                   \
+    {                                                                                      \
+        .path = (where), .offset = offsetof(struct_type, member), .type = AD_FIELD_##kind, \
+        .need = (must)                                                                     \
     }
 
 /* PARSE with the path in info->msg at the first field that does not fit. */

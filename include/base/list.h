@@ -83,10 +83,12 @@ static inline void ad_list_move(struct ad_list *to, struct ad_list *from)
     ad_list_init(from);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared takes none */
 #define AD_LIST_FOREACH(it, head) \
     for (struct ad_list *it = (head)->next; it != (head); it = it->next)
 #define AD_LIST_FOREACH_SAFE(it, head)                                           \
     for (struct ad_list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

@@ -30,7 +30,7 @@ void ad_buf_clear(struct ad_buf *b)
 /* Moves the content to the front, over what was consumed. */
 static void slide(struct ad_buf *b)
 {
-    if (b->start) {
+    if (b->p && b->start) {
         memmove(b->p, b->p + b->start, b->end - b->start);
         b->end -= b->start;
         b->start = 0;

@@ -54,7 +54,7 @@ static bool store(enum ad_field_type type, const struct ad_json *v, char *to)
         memcpy(to, &boolean, sizeof(boolean));
         return true;
     case AD_FIELD_JSON:
-        memcpy(to, &v, sizeof(v));
+        memcpy(to, &v, sizeof(v)); /* NOLINT(bugprone-sizeof-expression): the pointer is meant */
         return true;
     }
     return false;
@@ -150,7 +150,8 @@ static struct ad_str printable(struct ad_str key, char out[WORD_MAX])
 {
     size_t n = key.n < WORD_MAX ? key.n : WORD_MAX;
     for (size_t i = 0; i < n; i++) {
-        out[i] = key.p[i] >= ' ' && key.p[i] <= '~' ? key.p[i] : '?';
+        bool plain = key.p[i] >= ' ' && key.p[i] <= '~';
+        out[i] = (char)(plain ? key.p[i] : '?');
     }
     return ad_str_n(out, n);
 }

@@ -280,7 +280,7 @@ static bool key_is_new(struct level *l, struct ad_str key)
  * whatever they are, because the hash is keyed. */
 static int keys_differ(struct parser *p, const struct ad_json *object)
 {
-    size_t slots = SIBLINGS_COMPARED * 2;
+    size_t slots = (size_t)SIBLINGS_COMPARED * 2;
     while (slots < (size_t)object->count * 2) {
         slots *= 2;
     }

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <yajl/yajl_gen.h>
 
@@ -213,8 +212,7 @@ void ad_json_w_f64(struct ad_json_writer *w, double v)
     int n = 0;
     for (int digits = 1; digits <= 17; digits++) {
         n = snprintf(text, sizeof(text), "%.*g", digits, v);
-        double back = strtod(text, NULL);
-        if (memcmp(&back, &v, sizeof(v)) == 0) {
+        if (strtod(text, NULL) == v) {
             break;
         }
     }

@@ -303,10 +303,10 @@ static void put_value(struct line *l, const struct ad_kv *kv)
     char digits[24];
     switch (kv->type) {
     case AD_KV_STR:
-        if (kv->str.p || l->format == AD_LOG_TEXT) {
+        if (kv->str.p) {
             put_string(l, kv->key, kv->str);
         } else {
-            put(l, AD_STR("null"));
+            put(l, l->format == AD_LOG_JSON ? AD_STR("null") : AD_STR("\"\""));
         }
         break;
     case AD_KV_I64:

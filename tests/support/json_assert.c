@@ -34,7 +34,10 @@ static const struct ad_json *parse_quoted(struct ad_arena *a, const char *text)
     ck_assert_ptr_nonnull(copy);
     size_t n = 0;
     for (; text[n]; n++) {
-        copy[n] = text[n] == '\'' ? '"' : text[n];
+        copy[n] = text[n];
+        if (copy[n] == '\'') {
+            copy[n] = '"';
+        }
     }
     return parse(a, ad_str_n(copy, n), "the expected text");
 }
