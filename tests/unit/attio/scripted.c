@@ -80,7 +80,9 @@ static void answer(struct ad_timer *timer)
     put_answer(c);
     c->close_after = c->answer.act != ACT_ANSWER;
     struct ad_str out = ad_buf_str(&c->out);
-    ck_assert_int_eq(ad_stream_write(c->stream, &c->write, &out, 1, on_written), AD_OK);
+    if (ad_buf_status(&c->out) || ad_stream_write(c->stream, &c->write, &out, 1, on_written)) {
+        leave(c);
+    }
 }
 
 static void choose(struct scripted *sv, const struct request *r, struct answer *out)
@@ -157,6 +159,10 @@ static void on_read(struct ad_stream *s, enum ad_err err, const char *p, size_t 
         return;
     }
     ad_buf_put(&c->in, ad_str_n(p, n));
+    if (ad_buf_status(&c->in)) {
+        leave(c);
+        return;
+    }
     struct ad_str in = ad_buf_str(&c->in);
     if (c->busy || !find_end(in, &head)) {
         return;
@@ -173,7 +179,10 @@ static void on_accept(void *ctx, struct ad_stream *s)
 {
     struct scripted *sv = ctx;
     struct connection *c = ad_zalloc(sizeof(*c));
-    ck_assert_ptr_nonnull(c);
+    if (!c) {
+        ad_stream_close(s, NULL); /* a test takes memory away from all of us */
+        return;
+    }
     c->sv = sv;
     c->stream = s;
     c->number = sv->accepted++;

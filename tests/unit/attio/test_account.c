@@ -149,13 +149,10 @@ static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secr
     ad_json_end(j);
 }
 
-/* `n` webhooks from `from` as {"data": [...]}, or one as {"data": {...}}. */
-static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
+static enum ad_err write_hooks(struct ad_buf *b, unsigned from, unsigned n, bool one, bool secret)
 {
     struct ad_json_writer j;
-    struct ad_buf b;
-    ad_buf_init(&b, sizeof(reply) - 1);
-    ad_json_write_init(&j, &b);
+    ad_json_write_init(&j, b);
     ad_json_obj(&j);
     ad_json_key(&j, "data");
     if (!one) {
@@ -170,7 +167,19 @@ static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
         ad_json_end(&j);
     }
     ad_json_end(&j);
-    ck_assert_int_eq(ad_json_write_done(&j), AD_OK);
+    return ad_json_write_done(&j);
+}
+
+/* `n` webhooks from `from` as {"data": [...]}, or one as {"data": {...}}. A failing allocation is not
+ * meant for this side: once more. */
+static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
+{
+    struct ad_buf b;
+    ad_buf_init(&b, sizeof(reply) - 1);
+    while (write_hooks(&b, from, n, one, secret)) {
+        ck_assert(heap_failed());
+        ad_buf_clear(&b);
+    }
     snprintf(reply, sizeof(reply), "%.*s", AD_FMT(ad_buf_str(&b)));
     ad_buf_fini(&b);
     return reply;
@@ -201,7 +210,9 @@ static void create(const struct request *r, struct answer *a)
     struct ad_arena arena;
     const struct ad_json *doc = NULL;
     ad_arena_init(&arena, 1 << 20);
-    ck_assert_int_eq(ad_json_parse(&arena, ad_str_c(r->body), NULL, &doc, NULL), AD_OK);
+    while (ad_json_parse(&arena, ad_str_c(r->body), NULL, &doc, NULL)) {
+        ck_assert(heap_failed());
+    }
     char url[128];
     snprintf(url, sizeof(url), "%.*s", AD_FMT(ad_json_str(ad_json_path(doc, "data.target_url"))));
     struct hook *h = hook_add(url);
@@ -575,7 +586,7 @@ END_TEST
 START_TEST(no_memory_at_any_place)
 {
     use_attio();
-    for (size_t n = 0; n < 400; n += 3) {
+    for (size_t n = 0; n < 400; n++) {
         heap_fail(n, 1);
         (void)run(ad_account_webhook_ensure);
         heap_fail(0, 0);
