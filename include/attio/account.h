@@ -6,8 +6,9 @@
  *   known     a webhook whose secret is in attiod_webhook. Attio names a secret once, in the answer
  *             that created the webhook: one that did not reach SQL is lost, and with it the webhook
  *
- * identify keeps the client's latch: a token that is dead, or that belongs to another workspace than
- * expected or than the database's, stops outgoing calls until a later identify finds it well. */
+ * identify keeps the client's latch: a token that is dead, or that belongs to another workspace
+ * than expected or than the database's, stops outgoing calls until a later identify finds it
+ * well. */
 #ifndef AD_ATTIO_ACCOUNT_H
 #define AD_ATTIO_ACCOUNT_H
 
@@ -54,20 +55,22 @@ struct ad_account_op {
     /* private */
     void *impl;
 };
-/* All of these: as ad_call_start (OK: cb comes exactly once, later). INVALID: no url or id where one
- * is needed. */
+/* All of these: as ad_call_start (OK: cb comes exactly once, later). INVALID: no url or id where
+ * one is needed. */
 
-/* GET /v2/self, also through a closed latch; remembers the workspace in SQL. UNAUTHORIZED: the token
- * is dead (active:false, or refused). CONFLICT: another workspace than expected or than SQL holds.
- * Both close the latch, OK opens it. */
+/* GET /v2/self, also through a closed latch; remembers the workspace in SQL. UNAUTHORIZED: the
+ * token is dead (active:false, or refused). CONFLICT: another workspace than expected or than SQL
+ * holds. Both close the latch, OK opens it. */
 AD_MUST_CHECK enum ad_err ad_account_identify(struct ad_account *a, struct ad_account_op *op);
-/* Exactly one webhook of ours at op->url, subscribed to the events without filters; idempotent. A new
- * one's secret is in SQL before this is reported OK; when it cannot be stored, the webhook is deleted
- * again. A known one with other subscriptions is changed. One at our URL whose secret is unknown:
- * CONFLICT naming --replace, or with op->replace it is deleted and made anew. (Without being asked
- * when SQL holds the note that we were about to create it: then its secret was lost with us.) */
+/* Exactly one webhook of ours at op->url, subscribed to the events without filters; idempotent. A
+ * new one's secret is in SQL before this is reported OK; when it cannot be stored, the webhook is
+ * deleted again. A known one with other subscriptions is changed. One at our URL whose secret is
+ * unknown: CONFLICT naming --replace, or with op->replace it is deleted and made anew. (Without
+ * being asked when SQL holds the note that we were about to create it: then its secret was lost
+ * with us.) */
 AD_MUST_CHECK enum ad_err ad_account_webhook_ensure(struct ad_account *a, struct ad_account_op *op);
-/* {"data": [{id, target_url, status, created_at, events, ours, secret_known}]}, all of the token's. */
+/* {"data": [{id, target_url, status, created_at, events, ours, secret_known}]}, all of the
+ * token's. */
 AD_MUST_CHECK enum ad_err ad_account_webhook_list(struct ad_account *a, struct ad_account_op *op);
 /* Deletes op->id there and its secret here. Only one of ours: FORBIDDEN otherwise. NOTFOUND: Attio
  * does not know it; its secret is deleted nevertheless. */

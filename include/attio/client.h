@@ -30,9 +30,9 @@
 struct ad_loop;
 struct ad_client; /* opaque */
 
-/* A call that alone of its lane gets that many 429 while others are answered is TOOLARGE; twice that
- * many when it is a query and nothing else was tried meanwhile (Attio's window of query scores is
- * 10 s long: by then it has passed). */
+/* A call that alone of its lane gets that many 429 while others are answered is TOOLARGE; twice
+ * that many when it is a query and nothing else was tried meanwhile (Attio's window of query scores
+ * is 10 s long: by then it has passed). */
 #define AD_CLIENT_COMPLEX_AFTER 5
 
 struct ad_client_opts {
@@ -74,16 +74,16 @@ struct ad_call {
     /* Right before each try is sent: where a version is taken. Must not call the client. May be
      * NULL. */
     void (*on_send)(struct ad_call *call);
-    /* For a 2xx answer, before it is accepted: does `response` make sense? Anything but OK makes the
-     * try fail with PROTOCOL, which is repeated for calls that only read. Must not call the client.
-     * May be NULL. */
+    /* For a 2xx answer, before it is accepted: does `response` make sense? Anything but OK makes
+     * the try fail with PROTOCOL, which is repeated for calls that only read. Must not call the
+     * client. May be NULL. */
     enum ad_err (*on_check)(struct ad_call *call);
     ad_call_cb cb;
     void *data;
     /* result */
-    /* OK: a 2xx answer. What Attio said: attio/error.h. What the network did: NETWORK, DNS, TIMEOUT,
-     * PROTOCOL. TOOLARGE: also an answer over response_max. TIMEOUT: also waited too long; CANCELED;
-     * DISABLED: the latch closed while it waited. */
+    /* OK: a 2xx answer. What Attio said: attio/error.h. What the network did: NETWORK, DNS,
+     * TIMEOUT, PROTOCOL. TOOLARGE: also an answer over response_max. TIMEOUT: also waited too long;
+     * CANCELED; DISABLED: the latch closed while it waited. */
     enum ad_err err;
     struct ad_errinfo info; /* sent: Attio may have acted (false for 4xx and for never sent) */
     unsigned status;        /* of the last answer, 0 without one */

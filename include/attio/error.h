@@ -1,7 +1,8 @@
 /* What an answer of Attio means: its error body read, and status and code put into one class.
  *
- * Attio's words are {"status_code", "type", "code", "message"}. The status decides, then the code; a
- * code nobody knows changes nothing. The body may be anything: HTML of a proxy, empty, cut off. */
+ * Attio's words are {"status_code", "type", "code", "message"}. The status decides, then the code;
+ * a code nobody knows changes nothing. The body may be anything: HTML of a proxy, empty, cut
+ * off. */
 #ifndef AD_ATTIO_ERROR_H
 #define AD_ATTIO_ERROR_H
 

@@ -1,8 +1,8 @@
 /* Records: Attio's calls about them, typed, with the version each answer carries.
  *
  * An answer is checked before it is handed out: the whole of it is well-formed JSON and has "data"
- * of the right kind, so a caller may read it piece by piece and never stops in the middle of a page.
- * Garbage counts as a failed try and is asked for again. */
+ * of the right kind, so a caller may read it piece by piece and never stops in the middle of a
+ * page. Garbage counts as a failed try and is asked for again. */
 #ifndef AD_ATTIO_RECORDS_H
 #define AD_ATTIO_RECORDS_H
 
@@ -37,8 +37,8 @@ struct ad_records_op {
     int64_t version;     /* taken when the answered try was sent */
     uint64_t sent_ms;    /* monotonic, same moment */
     int64_t accurate_ns; /* x-accurate-at, 0 when absent */
-    struct ad_str
-        response; /* whole answer text, valid during cb: for ad_mirror_apply, or ad_json_each(..., "data") */
+    /* The whole answer, valid during cb: for ad_mirror_apply, or ad_json_each(..., "data"). */
+    struct ad_str response;
     unsigned status;
     /* private */
     void *impl;

@@ -1,8 +1,8 @@
 /* Whether a failed try may be repeated, and when: pure rules.
  *
- * The rule is ambiguity, not method alone: what certainly did nothing (never sent, 429, "try again")
- * may be repeated whatever it is; what was sent and whose fate is unknown (time-out, reset, 5xx, an
- * answer that makes no sense) only if it merely reads. */
+ * The rule is ambiguity, not method alone: what certainly did nothing (never sent, 429, "try
+ * again") may be repeated whatever it is; what was sent and whose fate is unknown (time-out, reset,
+ * 5xx, an answer that makes no sense) only if it merely reads. */
 #ifndef AD_ATTIO_RETRY_H
 #define AD_ATTIO_RETRY_H
 
@@ -39,8 +39,8 @@ uint64_t ad_retry_backoff_ms(struct ad_rand *rand, unsigned failures, unsigned b
                              unsigned cap_ms);
 
 /* The wait that Retry-After asks for. An HTTP date counts from the answer's own Date, so that
- * our clock does not matter (`wall_s` only resolves two-digit years); seconds count from now. Within
- * the limits above; absent, garbage, or a date without a Date: false. */
+ * our clock does not matter (`wall_s` only resolves two-digit years); seconds count from now.
+ * Within the limits above; absent, garbage, or a date without a Date: false. */
 AD_MUST_CHECK bool ad_retry_after_ms(const struct ad_http_header *h, size_t n, int64_t wall_s,
                                      uint64_t *out_ms);
 /* The wait after a 429 that does not say: one second with jitter. */

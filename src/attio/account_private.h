@@ -1,7 +1,7 @@
 /* Inside of the account: account.c (life, SQL, identify) and webhook_admin.c (the webhook calls).
  *
- * An operation is a chain of steps, each one call to Attio or one write to SQL; `then` says what comes
- * after the step under way. Whatever ends the chain calls ad__account_finish. */
+ * An operation is a chain of steps, each one call to Attio or one write to SQL; `then` says what
+ * comes after the step under way. Whatever ends the chain calls ad__account_finish. */
 #ifndef AD_ATTIO_ACCOUNT_PRIVATE_H
 #define AD_ATTIO_ACCOUNT_PRIVATE_H
 

@@ -45,7 +45,7 @@ unsigned ad_sched_window_percent(const struct ad_sched *s, uint64_t now)
            w->tries[(w->next - 1 - n) % w->cap].sent_ms + w->span_ms > now) {
         n++;
     }
-    return (unsigned)((uint64_t)n * 100 / w->cap);
+    return w->cap ? (unsigned)((uint64_t)n * 100 / w->cap) : 0;
 }
 
 /* --- Those given up --- */

@@ -379,8 +379,8 @@ static enum ad_err write_body(struct ad_account_impl *impl, bool with_target)
     return ad_json_write_done(&w);
 }
 
-/* The webhook whose secret could not be stored is gone again, or at least we tried; what is reported
- * is why. The note stays, so a later ensure knows what it finds. */
+/* The webhook whose secret could not be stored is gone again, or at least we tried; what is
+ * reported is why. The note stays, so a later ensure knows what it finds. */
 static void on_undone(struct ad_account_impl *impl)
 {
     if (impl->call.err) {

@@ -27,7 +27,7 @@ void fixture_close_store(struct attio_fixture *f);
 void fixture_reopen_store(struct attio_fixture *f);
 void fixture_sql(struct attio_fixture *f, const char *sql);
 /* The first column of the only row, as text or number. */
-int64_t fixture_i64(struct attio_fixture *f, const char *sql);
-bool fixture_text_is(struct attio_fixture *f, const char *sql, const char *want);
+int64_t fixture_i64(struct attio_fixture *f, const char *text);
+bool fixture_text_is(struct attio_fixture *f, const char *text, const char *want);
 
 #endif

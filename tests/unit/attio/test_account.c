@@ -103,8 +103,8 @@ static enum ad_err run(verb v)
 static struct hook *hook_add(const char *url)
 {
     struct hook *h = &hooks[hooks_n];
-    snprintf(h->id, sizeof(h->id), "55555555-5555-4555-8555-%012u", ++hooks_n);
-    snprintf(h->url, sizeof(h->url), "%s", url);
+    (void)snprintf(h->id, sizeof(h->id), "55555555-5555-4555-8555-%012u", ++hooks_n);
+    (void)snprintf(h->url, sizeof(h->url), "%s", url);
     return h;
 }
 
@@ -143,7 +143,7 @@ static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secr
     }
     ad_json_end(j);
     if (secret) {
-        snprintf(text, sizeof(text), "secret-of-%s", h->id);
+        (void)snprintf(text, sizeof(text), "secret-of-%s", h->id);
         ad_json_f_cstr(j, "secret", text);
     }
     ad_json_end(j);
@@ -170,8 +170,8 @@ static enum ad_err write_hooks(struct ad_buf *b, unsigned from, unsigned n, bool
     return ad_json_write_done(&j);
 }
 
-/* `n` webhooks from `from` as {"data": [...]}, or one as {"data": {...}}. A failing allocation is not
- * meant for this side: once more. */
+/* `n` webhooks from `from` as {"data": [...]}, or one as {"data": {...}}. A failing allocation is
+ * not meant for this side: once more. */
 static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
 {
     struct ad_buf b;
@@ -180,7 +180,7 @@ static const char *hooks_json(unsigned from, unsigned n, bool one, bool secret)
         ck_assert(heap_failed());
         ad_buf_clear(&b);
     }
-    snprintf(reply, sizeof(reply), "%.*s", AD_FMT(ad_buf_str(&b)));
+    (void)snprintf(reply, sizeof(reply), "%.*s", AD_FMT(ad_buf_str(&b)));
     ad_buf_fini(&b);
     return reply;
 }
@@ -214,11 +214,13 @@ static void create(const struct request *r, struct answer *a)
         ck_assert(heap_failed());
     }
     char url[128];
-    snprintf(url, sizeof(url), "%.*s", AD_FMT(ad_json_str(ad_json_path(doc, "data.target_url"))));
+    (void)snprintf(url, sizeof(url), "%.*s",
+                   AD_FMT(ad_json_str(ad_json_path(doc, "data.target_url"))));
     struct hook *h = hook_add(url);
     AD_JSON_FOREACH (s, ad_json_path(doc, "data.subscriptions")) {
         ck_assert(ad_json_is(ad_json_get(s, "filter"), AD_JSON_NULL));
-        snprintf(types[h->events_n], 64, "%.*s", AD_FMT(ad_json_str(ad_json_get(s, "event_type"))));
+        (void)snprintf(types[h->events_n], 64, "%.*s",
+                       AD_FMT(ad_json_str(ad_json_get(s, "event_type"))));
         h->events[h->events_n] = types[h->events_n];
         h->events_n++;
     }
@@ -337,12 +339,15 @@ END_TEST
 
 START_TEST(an_answer_about_nothing_decides_nothing)
 {
-    static const char *const bad[] = { "{}",
-                                       "[]",
-                                       "",
-                                       "{\"active\":true}",
-                                       "{\"active\":true,\"workspace_id\":\"acme\"}",
-                                       "{\"active\":\"yes\",\"workspace_id\":\"" WORKSPACE "\"}" };
+    static const char *const bad[] = {
+        "{}",
+        "[]",
+        "",
+        "{\"active\":true}",
+        "{\"active\":true,\"workspace_id\":\"acme\"}",
+        "{\"active\":\"yes\",\"workspace_id\":\"" WORKSPACE
+        "\"}", /* NOLINT(bugprone-suspicious-missing-comma): one text */
+    };
     for (size_t i = 0; i < AD_LEN(bad); i++) {
         f.sv.script_n = f.sv.n = 0;
         scripted_say(&f.sv, 200, bad[i]);

@@ -94,7 +94,8 @@ START_TEST(what_does_not_fit_is_refused)
     char url[1024];
     struct ad_base_url u;
     memset(url, 'a', sizeof(url));
-    memcpy(url, "https://", 8);
+    struct ad_str begin = AD_STR("https://");
+    memcpy(url, begin.p, begin.n);
     ck_assert_int_eq(ad_base_url_parse(ad_str_n(url, 8 + 256), false, &u, NULL), AD_ERR_CONFIG);
     url[9] = '/';
     ck_assert_int_eq(ad_base_url_parse(ad_str_n(url, 600), false, &u, NULL), AD_ERR_CONFIG);

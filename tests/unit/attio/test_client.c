@@ -47,8 +47,8 @@ static void on_call(struct ad_call *call)
     struct probe *p = call->data;
     p->called++;
     p->at_ms = w.clock.mono_ms;
-    snprintf(p->response, sizeof(p->response), "%.*s", AD_FMT(call->response));
-    snprintf(p->message, sizeof(p->message), "%.*s", AD_FMT(call->attio_message));
+    (void)snprintf(p->response, sizeof(p->response), "%.*s", AD_FMT(call->response));
+    (void)snprintf(p->message, sizeof(p->message), "%.*s", AD_FMT(call->attio_message));
     order[called++ % CALLS] = (unsigned)(p - probes);
     if (p->close_in_cb) {
         ad_client_close(client, on_client_closed, &closed);
@@ -215,7 +215,7 @@ START_TEST(a_prefix_of_the_base_url_is_put_before_every_path)
     char url[128];
     close_client();
     closed = false;
-    snprintf(url, sizeof(url), "%s/proxy/v2/", sv.url);
+    (void)snprintf(url, sizeof(url), "%s/proxy/v2/", sv.url);
     opts.base_url = ad_str_c(url);
     reopen();
     scripted_say(&sv, 200, OK_BODY);
@@ -244,19 +244,19 @@ END_TEST
 START_TEST(refusals_are_final_and_are_not_repeated)
 {
     static const struct {
-        unsigned status;
         const char *body;
+        unsigned status;
         enum ad_err want;
     } rows[] = {
-        { 400, "{\"type\":\"invalid_request_error\",\"code\":\"validation_type\"}",
+        { "{\"type\":\"invalid_request_error\",\"code\":\"validation_type\"}", 400,
           AD_ERR_UPSTREAM_REJECTED },
-        { 400, "{\"type\":\"invalid_request_error\",\"code\":\"uniqueness_conflict\"}",
+        { "{\"type\":\"invalid_request_error\",\"code\":\"uniqueness_conflict\"}", 400,
           AD_ERR_CONFLICT },
-        { 401, "{\"type\":\"auth_error\",\"code\":\"unauthorized\"}", AD_ERR_UNAUTHORIZED },
-        { 403, "<html>", AD_ERR_FORBIDDEN },
-        { 404, "{\"type\":\"invalid_request_error\",\"code\":\"merge_in_progress\"}",
+        { "{\"type\":\"auth_error\",\"code\":\"unauthorized\"}", 401, AD_ERR_UNAUTHORIZED },
+        { "<html>", 403, AD_ERR_FORBIDDEN },
+        { "{\"type\":\"invalid_request_error\",\"code\":\"merge_in_progress\"}", 404,
           AD_ERR_MERGING },
-        { 413, "", AD_ERR_TOOLARGE },
+        { "", 413, AD_ERR_TOOLARGE },
     };
     for (size_t i = 0; i < AD_LEN(rows); i++) {
         scripted_say(&sv, rows[i].status, rows[i].body);
@@ -506,7 +506,7 @@ START_TEST(a_query_alone_and_always_refused_is_too_complex_in_the_end)
     start(query(0));
     run_until_called(1);
     ck_assert_int_eq(probes[0].call.err, AD_ERR_TOOLARGE);
-    ck_assert_uint_eq(probes[0].call.attempts, 2 * AD_CLIENT_COMPLEX_AFTER);
+    ck_assert_uint_eq(probes[0].call.attempts, UINT64_C(2) * AD_CLIENT_COMPLEX_AFTER);
     ck_assert_uint_ge(w.clock.mono_ms - 1000000, 10000);
 }
 END_TEST

@@ -20,57 +20,57 @@ static void teardown(void)
 static enum ad_err class_of(unsigned status, const char *code)
 {
     struct ad_attio_error e = { .type = "invalid_request_error" };
-    snprintf(e.code, sizeof(e.code), "%s", code);
+    (void)snprintf(e.code, sizeof(e.code), "%s", code);
     return ad_attio_error_class(status, &e);
 }
 
 START_TEST(status_decides_then_the_code)
 {
     static const struct {
-        unsigned status;
         const char *code;
+        unsigned status;
         enum ad_err want;
     } rows[] = {
-        { 200, "", AD_OK },
-        { 201, "", AD_OK },
-        { 204, "", AD_OK },
-        { 302, "", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "validation_type", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "value_not_found", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "missing_value", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "filter_error", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "immutable_value", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "system_edit_unauthorized", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "quota_exceeded", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "self_merge", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "a_code_of_next_year", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "", AD_ERR_UPSTREAM_REJECTED },
-        { 400, "uniqueness_conflict", AD_ERR_CONFLICT },
-        { 400, "multiple_match_results", AD_ERR_CONFLICT },
-        { 400, "merge_in_progress", AD_ERR_MERGING },
-        { 401, "unauthorized", AD_ERR_UNAUTHORIZED },
-        { 401, "", AD_ERR_UNAUTHORIZED },
-        { 403, "unauthorized", AD_ERR_FORBIDDEN },
-        { 403, "billing_error", AD_ERR_FORBIDDEN },
-        { 403, "quota_exceeded", AD_ERR_FORBIDDEN },
-        { 404, "not_found", AD_ERR_NOTFOUND },
-        { 404, "value_not_found", AD_ERR_NOTFOUND },
-        { 404, "merge_in_progress", AD_ERR_MERGING },
-        { 405, "", AD_ERR_UPSTREAM_REJECTED },
-        { 408, "", AD_ERR_UPSTREAM },
-        { 409, "slug_conflict", AD_ERR_CONFLICT },
-        { 409, "uniqueness_conflict", AD_ERR_CONFLICT },
-        { 409, "concurrent_write_conflict", AD_ERR_CONFLICT },
-        { 413, "validation_type", AD_ERR_TOOLARGE },
-        { 414, "", AD_ERR_TOOLARGE },
-        { 422, "", AD_ERR_UPSTREAM_REJECTED },
-        { 429, "rate_limit_exceeded", AD_ERR_RATELIMITED },
-        { 429, "", AD_ERR_RATELIMITED },
-        { 500, "", AD_ERR_UPSTREAM },
-        { 502, "", AD_ERR_UPSTREAM },
-        { 503, "merge_in_progress", AD_ERR_UPSTREAM },
-        { 599, "", AD_ERR_UPSTREAM },
-        { 999, "", AD_ERR_UPSTREAM },
+        { "", 200, AD_OK },
+        { "", 201, AD_OK },
+        { "", 204, AD_OK },
+        { "", 302, AD_ERR_UPSTREAM_REJECTED },
+        { "validation_type", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "value_not_found", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "missing_value", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "filter_error", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "immutable_value", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "system_edit_unauthorized", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "quota_exceeded", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "self_merge", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "a_code_of_next_year", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "", 400, AD_ERR_UPSTREAM_REJECTED },
+        { "uniqueness_conflict", 400, AD_ERR_CONFLICT },
+        { "multiple_match_results", 400, AD_ERR_CONFLICT },
+        { "merge_in_progress", 400, AD_ERR_MERGING },
+        { "unauthorized", 401, AD_ERR_UNAUTHORIZED },
+        { "", 401, AD_ERR_UNAUTHORIZED },
+        { "unauthorized", 403, AD_ERR_FORBIDDEN },
+        { "billing_error", 403, AD_ERR_FORBIDDEN },
+        { "quota_exceeded", 403, AD_ERR_FORBIDDEN },
+        { "not_found", 404, AD_ERR_NOTFOUND },
+        { "value_not_found", 404, AD_ERR_NOTFOUND },
+        { "merge_in_progress", 404, AD_ERR_MERGING },
+        { "", 405, AD_ERR_UPSTREAM_REJECTED },
+        { "", 408, AD_ERR_UPSTREAM },
+        { "slug_conflict", 409, AD_ERR_CONFLICT },
+        { "uniqueness_conflict", 409, AD_ERR_CONFLICT },
+        { "concurrent_write_conflict", 409, AD_ERR_CONFLICT },
+        { "validation_type", 413, AD_ERR_TOOLARGE },
+        { "", 414, AD_ERR_TOOLARGE },
+        { "", 422, AD_ERR_UPSTREAM_REJECTED },
+        { "rate_limit_exceeded", 429, AD_ERR_RATELIMITED },
+        { "", 429, AD_ERR_RATELIMITED },
+        { "", 500, AD_ERR_UPSTREAM },
+        { "", 502, AD_ERR_UPSTREAM },
+        { "merge_in_progress", 503, AD_ERR_UPSTREAM },
+        { "", 599, AD_ERR_UPSTREAM },
+        { "", 999, AD_ERR_UPSTREAM },
     };
     for (size_t i = 0; i < AD_LEN(rows); i++) {
         ck_assert_msg(class_of(rows[i].status, rows[i].code) == rows[i].want, "%u %s gives %s",
@@ -151,7 +151,8 @@ START_TEST(a_body_of_a_megabyte_is_not_looked_at)
     struct ad_attio_error e;
     ck_assert_ptr_nonnull(body);
     memset(body, ' ', n);
-    memcpy(body, "{\"code\":\"not_found\"}", 20);
+    struct ad_str begin = AD_STR("{\"code\":\"not_found\"}");
+    memcpy(body, begin.p, begin.n);
     ad_attio_error_read(&arena, ad_str_n(body, n), &e);
     assert_str(ad_str_c(e.code), "");
     ck_assert_uint_eq(ad_arena_used(&arena), 0);

@@ -21,7 +21,7 @@ static bool done;
 
 static void on_op(struct ad_records_op *o)
 {
-    snprintf(response, sizeof(response), "%.*s", AD_FMT(o->response));
+    (void)snprintf(response, sizeof(response), "%.*s", AD_FMT(o->response));
     done = true;
 }
 

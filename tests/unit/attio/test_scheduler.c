@@ -109,8 +109,8 @@ START_TEST(a_low_priority_is_late_but_never_starved)
         now += 100;
     }
     ck_assert_int_eq(gone, 0);
-    ck_assert_uint_ge(now, 3 * AD_SCHED_AGING_MS);
-    ck_assert_uint_le(now, 3 * AD_SCHED_AGING_MS + 1000);
+    ck_assert_uint_ge(now, UINT64_C(3) * AD_SCHED_AGING_MS);
+    ck_assert_uint_le(now, UINT64_C(3) * AD_SCHED_AGING_MS + 1000);
 }
 END_TEST
 
@@ -332,8 +332,8 @@ START_TEST(the_share_of_the_window_is_that_of_the_last_interval)
 }
 END_TEST
 
-/* A server at the end of a network that delays every request by up to a quarter of a second, and the
- * strictest reading of both limits: what it saw, at the times it saw it. */
+/* A server at the end of a network that delays every request by up to a quarter of a second, and
+ * the strictest reading of both limits: what it saw, at the times it saw it. */
 struct seen {
     uint64_t arrived, left;
     enum ad_lane lane;
