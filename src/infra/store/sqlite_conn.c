@@ -655,11 +655,16 @@ static enum ad_err finish_rows(struct store_conn *c, struct ad_store_req *req)
 
 /* --- steps --- */
 
-/* A read stops when it has enough; a write runs to its end whatever is kept. */
+/* The first step may prepare the statement anew for a changed table: only then is it known how many
+ * columns there are. A read stops when it has enough; a write runs to its end whatever is kept. */
 static int run_to_end(struct store_conn *c, sqlite3_stmt *stmt, struct ad_store_req *req)
 {
-    int rc;
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    int rc = sqlite3_step(stmt);
+    size_t columns = (size_t)sqlite3_column_count(stmt);
+    if (columns > 0) {
+        start_rows(c, req, columns);
+    }
+    for (; rc == SQLITE_ROW; rc = sqlite3_step(stmt)) {
         if (!req->more && !take_row(c, stmt, req)) {
             req->more = true;
         }
@@ -674,10 +679,6 @@ static enum ad_err execute(struct store_conn *c, const struct stmt *s, struct ad
                            struct ad_store_req *req)
 {
     sqlite3_stmt *stmt = s->prepared;
-    size_t columns = (size_t)sqlite3_column_count(stmt);
-    if (columns > 0) {
-        start_rows(c, req, columns);
-    }
     sqlite3_int64 total = sqlite3_total_changes64(c->db);
     sqlite3_set_last_insert_rowid(c->db, 0);
     int rc = run_to_end(c, stmt, req);
@@ -687,7 +688,7 @@ static enum ad_err execute(struct store_conn *c, const struct stmt *s, struct ad
     /* SQLite keeps both from an earlier statement when this one changed nothing. */
     step->changes = sqlite3_total_changes64(c->db) == total ? 0 : sqlite3_changes64(c->db);
     step->id = sqlite3_last_insert_rowid(c->db);
-    return columns > 0 ? finish_rows(c, req) : AD_OK;
+    return sqlite3_column_count(stmt) > 0 ? finish_rows(c, req) : AD_OK;
 }
 
 static enum ad_err run_step(struct store_conn *c, struct ad_store_req *req, struct ad_step *step)
