@@ -1,4 +1,9 @@
-/* Every HTTP route of attiod, registered by two functions. */
+/* Every HTTP route of attiod, registered by two functions.
+ *
+ * A handler checks shape and size, calls one service function, writes the reply. The public
+ * listener says as little as it can: a status, and a body only where somebody reads it. The internal
+ * one answers {"data": ...}, lists with {"pagination": {"next_cursor": ...}}, and errors as
+ * application/problem+json with `code` (base/err.h in lower case) and `detail`. */
 #ifndef AD_API_API_H
 #define AD_API_API_H
 
@@ -12,15 +17,29 @@ struct ad_api; /* opaque: what routes need */
 struct ad_api_opts {
     struct ad_service *service;
     struct ad_metrics *metrics;
-    size_t webhook_body_max; /* 1 MiB */
+    size_t webhook_body_max;   /* 1 MiB */
+    bool webhooks;             /* false: there is no receiver (404) */
+    const char *internal_host; /* the internal listener's own name, allowed in Host */
     const char *version;
+    /* Called before /metrics is written, so that gauges of the process can be set. May be NULL. */
+    void (*refresh)(void *ctx);
+    void *refresh_ctx;
 };
 AD_MUST_CHECK enum ad_err ad_api_new(const struct ad_api_opts *opts, struct ad_api **out);
+/* No route may be running any more. */
 void ad_api_free(struct ad_api *a);
 
 /* POST /webhooks/attio[/{slot}], GET /healthz, GET /readyz. */
-AD_MUST_CHECK enum ad_err ad_api_public_routes(struct ad_api *a, struct ad_registry *r, struct ad_errinfo *info);
+AD_MUST_CHECK enum ad_err ad_api_public_routes(struct ad_api *a, struct ad_registry *r,
+                                               struct ad_errinfo *info);
 /* GET /health, /metrics, /api/v1/...; and /healthz, /readyz as well. */
-AD_MUST_CHECK enum ad_err ad_api_internal_routes(struct ad_api *a, struct ad_registry *r, struct ad_errinfo *info);
+AD_MUST_CHECK enum ad_err ad_api_internal_routes(struct ad_api *a, struct ad_registry *r,
+                                                 struct ad_errinfo *info);
+
+/* For the internal listener's `admit` (ctx is the api): false after having answered. A browser on the
+ * same machine is not a friend: Host must be a loopback name or `internal_host` (403: DNS
+ * rebinding), an Origin must be that same host (403), and POST, PUT and PATCH must say
+ * application/json (415), which no form can. */
+bool ad_api_admit(void *ctx, const struct ad_route *route, struct ad_exchange *x);
 
 #endif

@@ -89,4 +89,7 @@ AD_MUST_CHECK bool ad_json_i64(const struct ad_json *v, int64_t *out);
 AD_MUST_CHECK bool ad_json_f64(const struct ad_json *v, double *out);
 AD_MUST_CHECK bool ad_json_bool(const struct ad_json *v, bool *out);
 
+/* The JSON library's version, 20100 for 2.1.0. */
+unsigned ad_json_library_version(void);
+
 #endif

@@ -1,0 +1,90 @@
+#include "api_private.h"
+
+#include "base/mem.h"
+
+#define GET AD_HTTP_GET
+#define POST AD_HTTP_POST
+#define DELETE AD_HTTP_DELETE
+
+static const struct ad_route probes[] = {
+    { GET, "/healthz", ad__api_healthz, .role = AD_ROLE_NONE },
+    { GET, "/readyz", ad__api_readyz, .role = AD_ROLE_NONE },
+};
+
+static const struct ad_route receiver[] = {
+    { POST, "/webhooks/attio", ad__api_webhook, .role = AD_ROLE_NONE },
+    { POST, "/webhooks/attio/{slot}", ad__api_webhook, .role = AD_ROLE_NONE },
+};
+
+#define JSON .body_max = AD__API_BODY_MAX
+
+static const struct ad_route internal[] = {
+    { GET, "/health", ad__api_health, .role = AD_ROLE_METRICS },
+    { GET, "/metrics", ad__api_metrics, .role = AD_ROLE_METRICS },
+    { GET, "/api/v1/status", ad__api_status, .role = AD_ROLE_READ },
+    { GET, "/api/v1/events", ad__api_events_list, .role = AD_ROLE_READ },
+    { GET, "/api/v1/events/{id}", ad__api_events_show, .role = AD_ROLE_READ },
+    { POST, "/api/v1/events/replay", ad__api_events_replay_all, JSON, .role = AD_ROLE_OPERATE },
+    { POST, "/api/v1/events/discard", ad__api_events_discard_all, JSON, .role = AD_ROLE_OPERATE },
+    { POST, "/api/v1/events/{id}/replay", ad__api_events_replay, JSON, .role = AD_ROLE_OPERATE },
+    { POST, "/api/v1/events/{id}/discard", ad__api_events_discard, JSON, .role = AD_ROLE_OPERATE },
+    { GET, "/api/v1/sync", ad__api_sync_list, .role = AD_ROLE_READ },
+    { POST, "/api/v1/sync", ad__api_sync_all, JSON, .role = AD_ROLE_OPERATE },
+    { POST, "/api/v1/sync/{object}", ad__api_sync_start, JSON, .role = AD_ROLE_OPERATE },
+    { GET, "/api/v1/webhooks", ad__api_webhooks_list, .role = AD_ROLE_READ },
+    { POST, "/api/v1/webhooks", ad__api_webhooks_ensure, JSON, .role = AD_ROLE_OPERATE },
+    { DELETE, "/api/v1/webhooks/{id}", ad__api_webhooks_delete, .role = AD_ROLE_OPERATE },
+};
+
+_Static_assert(AD_LEN(probes) * 2 + AD_LEN(receiver) + AD_LEN(internal) <= AD__API_ROUTES_MAX,
+               "room for every route of both listeners");
+
+enum ad_err ad_api_new(const struct ad_api_opts *opts, struct ad_api **out)
+{
+    struct ad_api *a = ad_zalloc(sizeof(*a));
+    if (!a) {
+        return AD_ERR_NOMEM;
+    }
+    a->o = *opts;
+    *out = a;
+    return AD_OK;
+}
+
+void ad_api_free(struct ad_api *a)
+{
+    ad_free(a);
+}
+
+static enum ad_err add(struct ad_api *a, struct ad_registry *r, const struct ad_route *table,
+                       size_t n, struct ad_errinfo *info)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct ad_route *route = &a->routes[a->routes_n];
+        *route = table[i];
+        route->ctx = a;
+        if (table == receiver) {
+            route->body_max = a->o.webhook_body_max;
+        }
+        enum ad_err err = ad_registry_route(r, route, info);
+        if (err) {
+            return err;
+        }
+        a->routes_n++;
+    }
+    return AD_OK;
+}
+
+enum ad_err ad_api_public_routes(struct ad_api *a, struct ad_registry *r, struct ad_errinfo *info)
+{
+    enum ad_err err = add(a, r, probes, AD_LEN(probes), info);
+    if (!err && a->o.webhooks) {
+        err = add(a, r, receiver, AD_LEN(receiver), info);
+    }
+    return err;
+}
+
+enum ad_err ad_api_internal_routes(struct ad_api *a, struct ad_registry *r, struct ad_errinfo *info)
+{
+    enum ad_err err = add(a, r, probes, AD_LEN(probes), info);
+    return err ? err : add(a, r, internal, AD_LEN(internal), info);
+}

@@ -1,0 +1,671 @@
+#include "app/app.h"
+
+#include "api/api.h"
+#include "app/file.h"
+#include "attio/account.h"
+#include "attio/inbox.h"
+#include "attio/migrate.h"
+#include "attio/mirror.h"
+#include "attio/records.h"
+#include "attio/schema.h"
+#include "attio/sync_state.h"
+#include "base/mem.h"
+#include "infra/store.h"
+#include "service/service.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A webhook is answered within 4 s: the store gives up on a locked database after 3, and what even that
+ * does not bound (a disk that hangs) is answered at this. */
+#define PUBLIC_REPLY_MS 3800
+/* An operator's request may wait for several calls to Attio. */
+#define INTERNAL_REPLY_MS 60000
+#define HOUR_MS INT64_C(3600000)
+
+struct ad_app {
+    struct ad_loop *loop;
+    const struct ad_config *c;
+    uint64_t seed;
+    const struct ad_clock *clock;
+    struct ad_timers *timers;
+
+    /* in the order of opening */
+    struct ad_metrics *metrics;
+    struct ad_store *store;
+    struct ad_webhook_secrets *secrets;
+    struct ad_client *client;
+    struct ad_versions *versions;
+    struct ad_schema *schema;
+    struct ad_account *account;
+    struct ad_inbox *inbox;
+    struct ad_mirror *mirror;
+    struct ad_records *records;
+    struct ad_sync_state *sync_state;
+    struct ad_registry *events;
+    struct ad_service *service;
+    struct ad_api *api;
+    struct ad_registry *public_routes, *internal_routes;
+    struct ad_http_server *public_server, *internal_server;
+    char public_address[300], internal_address[300];
+    struct ad_arena arena;
+    struct ad_gauge *lag, *resident, *writes_waiting;
+
+    unsigned opened;  /* stages */
+    unsigned pending; /* parts of a stage, or servers that drain */
+    struct ad_post post;
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+    void (*done)(void *ctx);
+    void *done_ctx;
+};
+
+static void close_on(struct ad_app *a);
+
+/* A stage, or a part of one, is closed. Never from inside the call that began it. */
+static void on_post(struct ad_post *post)
+{
+    close_on(ad_container_of(post, struct ad_app, post));
+}
+
+static void on_part_closed(void *ctx)
+{
+    struct ad_app *a = ctx;
+    if (--a->pending == 0) {
+        ad_loop_post(a->loop, &a->post, on_post);
+    }
+}
+
+/* --- Metrics ------------------------------------------------------------------------------ */
+
+static enum ad_err open_metrics(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    enum ad_err err = ad_metrics_new(&a->metrics);
+    if (err) {
+        return err;
+    }
+    a->lag = ad_metric_gauge(a->metrics, "attiod_loop_lag_milliseconds", NULL,
+                             "Most that the event loop was late since the last scrape.");
+    a->resident =
+        ad_metric_gauge(a->metrics, "attiod_process_resident_bytes", NULL, "Resident memory.");
+    a->writes_waiting = ad_metric_gauge(a->metrics, "attiod_store_writes_waiting", NULL,
+                                        "Writes submitted to the database and not done.");
+    ad_metric_gauge(a->metrics, "attiod_build_info", "version=\"" ATTIOD_VERSION "\"", "Always 1.")
+        ->v = 1;
+    return AD_OK;
+}
+
+static bool close_metrics(struct ad_app *a)
+{
+    ad_metrics_free(a->metrics);
+    return true;
+}
+
+static int64_t resident_bytes(void)
+{
+    char text[128];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    struct ad_str s = ad_str_n(text, n > 0 ? (size_t)n : 0);
+    int64_t pages = 0;
+    (void)ad_str_cut(&s, ' ');
+    return s.p && ad_str_i64(ad_str_cut(&s, ' '), 0, INT64_MAX / 65536, &pages)
+               ? pages * sysconf(_SC_PAGESIZE)
+               : 0;
+}
+
+static void refresh_gauges(void *ctx)
+{
+    struct ad_app *a = ctx;
+    a->lag->v = ad_loop_lag_ms(a->loop);
+    a->resident->v = resident_bytes();
+    a->writes_waiting->v = (int64_t)ad_store_pending(a->store);
+}
+
+/* --- Infra and attio ---------------------------------------------------------------------- */
+
+/* sqlite:var/x.db, sqlite:/path, sqlite:///path */
+static const char *database_path(const char *url)
+{
+    const char *path = url + strlen("sqlite:");
+    return strncmp(path, "///", 3) == 0 ? path + 2 : path;
+}
+
+static enum ad_err open_store(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_store_opts opts = { .url = a->c->database_url, .metrics = a->metrics };
+    enum ad_err err = ad_file_make_parent(database_path(a->c->database_url), info);
+    return err ? err : ad_store_open(a->loop, &opts, &a->store, info);
+}
+
+static bool close_store(struct ad_app *a)
+{
+    a->pending = 1;
+    ad_store_close(a->store, on_part_closed, a);
+    return false;
+}
+
+static enum ad_err open_tables(struct ad_app *a, struct ad_errinfo *info)
+{
+    return ad_migrate(a->store, strcmp(a->c->migrate, "check") == 0, NULL, NULL, info);
+}
+
+static enum ad_err open_versions(struct ad_app *a, struct ad_errinfo *info)
+{
+    return ad_versions_open(a->store, &a->versions, info);
+}
+
+static bool close_versions(struct ad_app *a)
+{
+    ad_versions_close(a->versions);
+    return true;
+}
+
+static enum ad_err open_secrets(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    enum ad_err err = ad_webhook_secrets_new(&a->secrets);
+    for (size_t i = 0; !err && a->c->webhook_secrets && a->c->webhook_secrets[i]; i++) {
+        err = ad_webhook_secrets_add(a->secrets, ad_str_c(a->c->webhook_secrets[i]));
+    }
+    if (err && a->secrets) {
+        ad_webhook_secrets_free(a->secrets);
+    }
+    return err;
+}
+
+static bool close_secrets(struct ad_app *a)
+{
+    ad_webhook_secrets_free(a->secrets);
+    return true;
+}
+
+static enum ad_err open_client(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_config *c = a->c;
+    const struct ad_client_opts opts = {
+        .base_url = ad_str_c(c->base_url),
+        .allow_plain_http = strcmp(c->env, "production") != 0,
+        .api_key = ad_str_c(c->api_key),
+        .clock = a->clock,
+        .timers = a->timers,
+        .metrics = a->metrics,
+        .seed = a->seed,
+        .enabled = c->enabled,
+        .writes_enabled = c->writes_enabled,
+        .concurrency = (unsigned)c->concurrency,
+        .interval_cap = (unsigned)c->interval_cap,
+        .interval_ms = (unsigned)c->interval_ms,
+        .reads_per_s = (unsigned)c->reads_per_s,
+        .writes_per_s = (unsigned)c->writes_per_s,
+        .queue_max = (unsigned)c->attio_queue_max,
+        .connect_ms = (unsigned)c->attio_connect_ms,
+        .timeout_ms = (unsigned)c->attio_timeout_ms,
+        .total_ms = (unsigned)c->attio_total_ms,
+        .attempts_max = (unsigned)c->attio_attempts,
+        .response_max = (size_t)c->attio_response_max,
+    };
+    return ad_client_open(a->loop, &opts, &a->client, info);
+}
+
+static bool close_client(struct ad_app *a)
+{
+    a->pending = 1;
+    ad_client_close(a->client, on_part_closed, a);
+    return false;
+}
+
+static enum ad_err open_schema(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_schema_opts opts = {
+        .store = a->store,
+        .client = a->client,
+        .clock = a->clock,
+        .timers = a->timers,
+        .metrics = a->metrics,
+        .ttl_ms = (unsigned)a->c->schema_ttl_ms,
+    };
+    return ad_schema_open(&opts, &a->schema, info);
+}
+
+static bool close_schema(struct ad_app *a)
+{
+    a->pending = 1;
+    ad_schema_close(a->schema, on_part_closed, a);
+    return false;
+}
+
+static enum ad_err open_account(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_account_opts opts = {
+        .store = a->store,
+        .client = a->client,
+        .secrets = a->secrets,
+        .expected_workspace_id = ad_str_c(a->c->workspace_id),
+    };
+    return ad_account_open(&opts, &a->account, info);
+}
+
+static bool close_account(struct ad_app *a)
+{
+    ad_account_close(a->account);
+    return true;
+}
+
+static enum ad_err open_inbox(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_inbox_opts opts = {
+        .store = a->store,
+        .clock = a->clock,
+        .timers = a->timers,
+        .metrics = a->metrics,
+        .workspace_id = ad_account_workspace_id(a->account),
+        .pending_max = a->c->max_pending,
+        .body_ms = a->c->body_hours * HOUR_MS,
+        .key_ms = a->c->key_days * 24 * HOUR_MS,
+    };
+    return ad_inbox_open(&opts, &a->inbox, info);
+}
+
+static bool close_inbox(struct ad_app *a)
+{
+    ad_inbox_close(a->inbox);
+    return true;
+}
+
+static enum ad_err open_mirror(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_mirror_opts opts = {
+        .store = a->store,
+        .schema = a->schema,
+        .inbox = a->inbox,
+        .clock = a->clock,
+        .metrics = a->metrics,
+    };
+    return ad_mirror_open(&opts, &a->mirror, info);
+}
+
+static bool close_mirror(struct ad_app *a)
+{
+    ad_mirror_close(a->mirror);
+    return true;
+}
+
+static enum ad_err open_records(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    return ad_records_open(a->client, a->versions, &a->records);
+}
+
+static bool close_records(struct ad_app *a)
+{
+    ad_records_close(a->records);
+    return true;
+}
+
+static enum ad_err open_sync_state(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    return ad_sync_state_open(a->store, &a->sync_state);
+}
+
+static bool close_sync_state(struct ad_app *a)
+{
+    ad_sync_state_close(a->sync_state);
+    return true;
+}
+
+/* --- Service ------------------------------------------------------------------------------ */
+
+static bool store_failing(void *ctx)
+{
+    const struct ad_app *a = ctx;
+    return ad_store_failing(a->store);
+}
+
+static enum ad_err open_events(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    return ad_registry_new(&a->events);
+}
+
+static bool close_events(struct ad_app *a)
+{
+    ad_registry_free(a->events);
+    return true;
+}
+
+static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_config *c = a->c;
+    const struct ad_service_opts opts = {
+        .clock = a->clock,
+        .timers = a->timers,
+        .metrics = a->metrics,
+        .registry = a->events,
+        .client = a->client,
+        .schema = a->schema,
+        .records = a->records,
+        .mirror = a->mirror,
+        .inbox = a->inbox,
+        .account = a->account,
+        .secrets = a->secrets,
+        .sync_state = a->sync_state,
+        .versions = a->versions,
+        .store_failing = store_failing,
+        .store_ctx = a,
+        .seed = a->seed ^ UINT64_C(0x5e21ce),
+        .public_url = c->no_webhooks ? NULL : c->public_url,
+        .webhook_events = c->webhook_events,
+        .sync_objects = c->sync_objects,
+        .sync_on_start = c->sync_on_start,
+        .sync_period_ms = (unsigned)c->sync_period_ms,
+        .window_max = (unsigned)c->window_max,
+        .arena = &a->arena,
+    };
+    return ad_service_open(&opts, &a->service, info);
+}
+
+static void on_service_closed(void *ctx)
+{
+    struct ad_app *a = ctx;
+    a->service = NULL;
+    on_part_closed(a);
+}
+
+static bool close_service(struct ad_app *a)
+{
+    if (!a->service) {
+        return true; /* went together with the listeners */
+    }
+    a->pending = 1;
+    ad_service_close(a->service, on_service_closed, a);
+    return false;
+}
+
+static enum ad_err open_handlers(struct ad_app *a, struct ad_errinfo *info)
+{
+    for (size_t i = 0; ad_user_handlers[i]; i++) {
+        enum ad_err err = ad_service_handler(a->service, ad_user_handlers[i], info);
+        if (err) {
+            return err;
+        }
+    }
+    return ad_registry_seal(a->events, info);
+}
+
+/* --- API ---------------------------------------------------------------------------------- */
+
+static enum ad_err open_api(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    const struct ad_api_opts opts = {
+        .service = a->service,
+        .metrics = a->metrics,
+        .webhook_body_max = (size_t)a->c->body_max,
+        .webhooks = !a->c->no_webhooks,
+        .internal_host = a->c->internal_at.host,
+        .version = ATTIOD_VERSION,
+        .refresh = refresh_gauges,
+        .refresh_ctx = a,
+    };
+    return ad_api_new(&opts, &a->api);
+}
+
+static bool close_api(struct ad_app *a)
+{
+    ad_api_free(a->api);
+    return true;
+}
+
+static enum ad_err open_routes(struct ad_app *a, struct ad_errinfo *info)
+{
+    enum ad_err err = ad_registry_new(&a->public_routes);
+    err = err ? err : ad_registry_new(&a->internal_routes);
+    err = err ? err : ad_api_public_routes(a->api, a->public_routes, info);
+    err = err ? err : ad_api_internal_routes(a->api, a->internal_routes, info);
+    err = err ? err : ad_registry_seal(a->public_routes, info);
+    err = err ? err : ad_registry_seal(a->internal_routes, info);
+    if (err) {
+        ad_registry_free(a->public_routes);
+        ad_registry_free(a->internal_routes);
+    }
+    return err;
+}
+
+static bool close_routes(struct ad_app *a)
+{
+    ad_registry_free(a->public_routes);
+    ad_registry_free(a->internal_routes);
+    return true;
+}
+
+static struct ad_http_limits limits(const struct ad_config *c, unsigned reply_ms)
+{
+    struct ad_http_limits l = ad_http_limits_default;
+    l.target_max = (size_t)c->target_max;
+    l.headers_max = (size_t)c->headers_max;
+    l.headers_n_max = (unsigned)c->headers_count_max;
+    l.header_ms = (unsigned)c->header_ms;
+    l.body_ms = (unsigned)c->body_ms;
+    l.keep_alive_ms = (unsigned)c->keep_alive_ms;
+    l.write_ms = (unsigned)c->write_ms;
+    l.reply_ms = reply_ms;
+    l.connections_max = (unsigned)c->connections_max;
+    l.arena_max += 4 * (size_t)c->body_max; /* a body's document and rows */
+    return l;
+}
+
+static enum ad_err open_public(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    const struct ad_http_server_opts opts = {
+        .name = "public",
+        .registry = a->public_routes,
+        .limits = limits(a->c, PUBLIC_REPLY_MS),
+        .metrics = a->metrics,
+    };
+    return ad_http_server_open(a->loop, &opts, &a->public_server);
+}
+
+static bool close_public(struct ad_app *a)
+{
+    if (!a->public_server) {
+        return true; /* went together with the other one */
+    }
+    a->pending = 1;
+    ad_http_server_close(a->public_server, on_part_closed, a);
+    return false;
+}
+
+static enum ad_err open_internal(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    const struct ad_http_server_opts opts = {
+        .name = "internal",
+        .registry = a->internal_routes,
+        .limits = limits(a->c, INTERNAL_REPLY_MS),
+        .metrics = a->metrics,
+        .admit = ad_api_admit,
+        .admit_ctx = a->api,
+    };
+    return ad_http_server_open(a->loop, &opts, &a->internal_server);
+}
+
+/* Both servers and the service go together: a reply that waits for Attio is owed until the service
+ * cancels it, one that waits for SQL until the store answered, which is closed later. */
+static bool close_internal(struct ad_app *a)
+{
+    a->pending = 3;
+    ad_http_server_close(a->internal_server, on_part_closed, a);
+    ad_http_server_close(a->public_server, on_part_closed, a);
+    a->public_server = NULL;
+    ad_service_close(a->service, on_service_closed, a);
+    return false;
+}
+
+static enum ad_err open_listeners(struct ad_app *a, struct ad_errinfo *info)
+{
+    enum ad_err err = ad_http_server_listen(a->public_server, &a->c->public_at, a->public_address,
+                                            sizeof(a->public_address), info);
+    return err ? err
+               : ad_http_server_listen(a->internal_server, &a->c->internal_at, a->internal_address,
+                                       sizeof(a->internal_address), info);
+}
+
+static enum ad_err open_work(struct ad_app *a, struct ad_errinfo *info)
+{
+    return ad_service_start(a->service, info);
+}
+
+/* --- The order ---------------------------------------------------------------------------- */
+
+struct stage {
+    const char *name;
+    enum ad_err (*open)(struct ad_app *a, struct ad_errinfo *info);
+    bool (*close)(struct ad_app *a); /* false: on_part_closed comes; NULL: nothing to close */
+    enum ad_exit exit;               /* when it cannot be opened and nothing better is known */
+};
+
+static const struct stage stages[] = {
+    { "metrics", open_metrics, close_metrics, AD_EXIT_FAILED },
+    { "database", open_store, close_store, AD_EXIT_DATABASE },
+    { "tables", open_tables, NULL, AD_EXIT_DATABASE },
+    { "versions", open_versions, close_versions, AD_EXIT_DATABASE },
+    { "secrets", open_secrets, close_secrets, AD_EXIT_CONFIG },
+    { "client", open_client, close_client, AD_EXIT_FAILED },
+    { "schema", open_schema, close_schema, AD_EXIT_DATABASE },
+    { "account", open_account, close_account, AD_EXIT_DATABASE },
+    { "inbox", open_inbox, close_inbox, AD_EXIT_DATABASE },
+    { "mirror", open_mirror, close_mirror, AD_EXIT_DATABASE },
+    { "records", open_records, close_records, AD_EXIT_FAILED },
+    { "sync state", open_sync_state, close_sync_state, AD_EXIT_DATABASE },
+    { "event handlers", open_events, close_events, AD_EXIT_FAILED },
+    { "service", open_service, close_service, AD_EXIT_FAILED },
+    { "handlers", open_handlers, NULL, AD_EXIT_FAILED },
+    { "api", open_api, close_api, AD_EXIT_FAILED },
+    { "routes", open_routes, close_routes, AD_EXIT_FAILED },
+    { "public server", open_public, close_public, AD_EXIT_FAILED },
+    { "internal server", open_internal, close_internal, AD_EXIT_FAILED },
+    { "listeners", open_listeners, NULL, AD_EXIT_FAILED },
+    { "work", open_work, NULL, AD_EXIT_FAILED },
+};
+
+const char *ad_app_stage(const struct ad_app *a)
+{
+    return a->opened < AD_LEN(stages) ? stages[a->opened].name : "";
+}
+
+static void finish(struct ad_app *a)
+{
+    void (*done)(void *ctx) = a->done;
+    void *ctx = a->done_ctx;
+    ad_arena_fini(&a->arena);
+    ad_free(a);
+    done(ctx);
+}
+
+/* Closes stage after stage until one needs time. */
+static void close_on(struct ad_app *a)
+{
+    while (a->opened > 0) {
+        const struct stage *stage = &stages[--a->opened];
+        if (stage->close && !stage->close(a)) {
+            return;
+        }
+    }
+    finish(a);
+}
+
+void ad_app_close(struct ad_app *a, void (*done)(void *ctx), void *ctx)
+{
+    a->done = done;
+    a->done_ctx = ctx;
+    ad_loop_post(a->loop, &a->post, on_post);
+}
+
+static void on_undone(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static void undo(struct ad_app *a)
+{
+    bool undone = false;
+    struct ad_loop *loop = a->loop;
+    ad_app_close(a, on_undone, &undone);
+    while (!undone) {
+        ad_loop_turn(loop, 1000);
+    }
+}
+
+enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
+                        struct ad_app_failure *failure)
+{
+    *failure = (struct ad_app_failure){ .stage = "start", .exit = AD_EXIT_FAILED };
+    struct ad_app *a = ad_zalloc(sizeof(*a));
+    if (!a) {
+        return ad_fail(&failure->info, AD_ERR_NOMEM, "no memory");
+    }
+    a->loop = opts->loop;
+    a->c = opts->config;
+    a->seed = opts->seed;
+    a->clock = ad_loop_clock(a->loop);
+    a->timers = ad_loop_timers(a->loop);
+    ad_arena_init(&a->arena, (size_t)64 << 20);
+    for (; a->opened < AD_LEN(stages); a->opened++) {
+        const struct stage *stage = &stages[a->opened];
+        enum ad_err err = stage->open(a, &failure->info);
+        if (err) {
+            failure->stage = stage->name;
+            failure->exit = err == AD_ERR_CONFIG ? AD_EXIT_CONFIG : stage->exit;
+            if (!failure->info.msg[0]) {
+                err = ad_fail(&failure->info, err, "%s", ad_err_text(err));
+            }
+            undo(a);
+            return err;
+        }
+    }
+    *out = a;
+    return AD_OK;
+}
+
+/* --- Winding down ------------------------------------------------------------------------- */
+
+void ad_app_unready(struct ad_app *a)
+{
+    ad_service_drain(a->service);
+}
+
+static void on_drained(void *ctx)
+{
+    struct ad_app *a = ctx;
+    if (--a->pending == 0) {
+        a->drained(a->drained_ctx);
+    }
+}
+
+void ad_app_drain(struct ad_app *a, unsigned deadline_ms, void (*done)(void *ctx), void *ctx)
+{
+    a->drained = done;
+    a->drained_ctx = ctx;
+    a->pending = 2;
+    ad_http_server_drain(a->public_server, deadline_ms, on_drained, a);
+    ad_http_server_drain(a->internal_server, deadline_ms, on_drained, a);
+}
+
+const char *ad_app_public_address(const struct ad_app *a)
+{
+    return a->public_address;
+}
+
+const char *ad_app_internal_address(const struct ad_app *a)
+{
+    return a->internal_address;
+}

@@ -1,0 +1,201 @@
+/* sync: starts runs on the server and follows them to their end. */
+#include "app/remote.h"
+
+#include "base/http.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_MS 500
+#define BAR 30
+
+struct follow {
+    const struct ad_cli *cli;
+    struct ad_remote *r;
+    int64_t run_id; /* one run; 0: all that are newer than `after`, and those under way */
+    int64_t after;
+    uint64_t began_ms;
+    bool bar; /* on a terminal */
+    unsigned running, done, failed;
+    int64_t seen;
+};
+
+static int64_t number(const struct ad_json *o, const char *key)
+{
+    int64_t v = 0;
+    return ad_json_i64(ad_json_get(o, key), &v) ? v : 0;
+}
+
+static bool has_phase(const struct ad_json *run, const char *phase)
+{
+    return ad_str_eq(ad_json_str(ad_json_get(run, "phase")), ad_str_c(phase));
+}
+
+static bool is_over(const struct ad_json *run)
+{
+    return has_phase(run, "done") || has_phase(run, "failed");
+}
+
+static bool is_followed(const struct follow *f, const struct ad_json *run)
+{
+    int64_t id = number(run, "id");
+    return f->run_id ? id == f->run_id : id > f->after;
+}
+
+static void print_run(const struct follow *f, const struct ad_json *run)
+{
+    struct ad_str object = ad_json_str(ad_json_get(run, "object"));
+    struct ad_str phase = ad_json_str(ad_json_get(run, "phase"));
+    struct ad_str error = ad_json_str(ad_json_get(run, "error"));
+    (void)printf("%-20.*s %-8.*s %lld seen, %lld created, %lld updated, %lld unchanged, %lld "
+                 "deleted, %lld calls, %.1f s%s%.*s\n",
+                 AD_FMT(object), AD_FMT(phase), (long long)number(run, "seen"),
+                 (long long)number(run, "created"), (long long)number(run, "updated"),
+                 (long long)number(run, "unchanged"), (long long)number(run, "deleted"),
+                 (long long)number(run, "calls"),
+                 (double)(ad_remote_now_ms(f->r) - f->began_ms) / 1000.0, error.n ? ": " : "",
+                 AD_FMT(error));
+}
+
+/* How many records there will be nobody knows, so the bar walks; the numbers are what counts. */
+static void draw_bar(const struct follow *f)
+{
+    uint64_t ms = ad_remote_now_ms(f->r) - f->began_ms;
+    char bar[BAR + 1];
+    unsigned at = (unsigned)(ms / 200 % (2 * (BAR - 3)));
+    at = at < BAR - 3 ? at : 2 * (BAR - 3) - at;
+    memset(bar, '.', BAR);
+    memset(bar + at, '=', 3);
+    bar[BAR] = '\0';
+    (void)printf("\r[%s] %u running, %u done  %lld records  %.0f/s  %llu s ", bar, f->running,
+                 f->done + f->failed, (long long)f->seen,
+                 ms ? (double)f->seen * 1000.0 / (double)ms : 0.0, (unsigned long long)(ms / 1000));
+    (void)fflush(stdout);
+}
+
+static void count(struct follow *f, const struct ad_json *runs)
+{
+    f->running = f->done = f->failed = 0;
+    f->seen = 0;
+    AD_JSON_FOREACH (run, runs) {
+        if (!is_followed(f, run)) {
+            continue;
+        }
+        f->done += has_phase(run, "done");
+        f->failed += has_phase(run, "failed");
+        f->running += !is_over(run);
+        f->seen += number(run, "seen");
+    }
+}
+
+static void print_runs(const struct follow *f, const struct ad_json *runs)
+{
+    AD_JSON_FOREACH (run, runs) {
+        if (!is_followed(f, run)) {
+            continue;
+        }
+        if (f->cli->json) {
+            (void)printf("%.*s\n", AD_FMT(run->raw));
+        } else if (f->running == 0) {
+            print_run(f, run);
+        }
+    }
+    (void)fflush(stdout);
+}
+
+/* To the end of all runs that are followed. */
+static int follow(struct follow *f)
+{
+    struct ad_remote_answer a;
+    for (;;) {
+        int code = ad_remote_call(f->r, "GET", "/api/v1/sync", AD_STR_NONE, &a);
+        if (code) {
+            return code;
+        }
+        count(f, a.data);
+        if (f->bar) {
+            draw_bar(f);
+        }
+        if (f->running == 0 || f->cli->json) {
+            if (f->bar) {
+                (void)printf("\n");
+            }
+            print_runs(f, a.data);
+        }
+        if (f->running == 0) {
+            return f->failed ? AD_EXIT_PARTLY : AD_EXIT_OK;
+        }
+        ad_remote_wait(f->r, POLL_MS);
+    }
+}
+
+/* The newest run that is over: what is newer, or not over, is what we asked for. */
+static int newest_over(struct follow *f)
+{
+    struct ad_remote_answer a;
+    int64_t under_way = 0;
+    int code = ad_remote_call(f->r, "GET", "/api/v1/sync", AD_STR_NONE, &a);
+    if (code) {
+        return code;
+    }
+    AD_JSON_FOREACH (run, a.data) {
+        int64_t id = number(run, "id");
+        if (!is_over(run) && (!under_way || id < under_way)) {
+            under_way = id;
+        }
+        if (is_over(run) && id > f->after) {
+            f->after = id;
+        }
+    }
+    if (under_way && under_way <= f->after) {
+        f->after = under_way - 1;
+    }
+    return AD_EXIT_OK;
+}
+
+static int start(struct follow *f)
+{
+    char path[300];
+    struct ad_buf encoded;
+    struct ad_remote_answer a;
+    if (f->cli->all) {
+        int code = newest_over(f);
+        return code ? code
+                    : ad_remote_call(f->r, "POST", "/api/v1/sync", AD_STR("{\"all\":true}"), &a);
+    }
+    ad_buf_init(&encoded, 200);
+    ad_percent_encode(&encoded, ad_str_c(f->cli->words[0]));
+    (void)snprintf(path, sizeof(path), "/api/v1/sync/%.*s", AD_FMT(ad_buf_str(&encoded)));
+    bool fits = ad_buf_status(&encoded) == AD_OK;
+    ad_buf_fini(&encoded);
+    if (!fits) {
+        ad_cli_complain("there is no object of that name");
+        return AD_EXIT_FAILED;
+    }
+    int code = ad_remote_call(f->r, "POST", path, AD_STR("{}"), &a);
+    if (code == AD_EXIT_OK) {
+        f->run_id = number(a.data, "run_id");
+    }
+    return code;
+}
+
+int ad_cmd_sync(const struct ad_cli *cli)
+{
+    struct follow f = { .cli = cli, .bar = !cli->json && isatty(STDOUT_FILENO) };
+    if (cli->all == (cli->words_n == 1)) {
+        ad_cli_complain("sync OBJECT, or sync --all");
+        return AD_EXIT_USAGE;
+    }
+    int code = ad_remote_open(cli, &f.r);
+    if (code) {
+        return code;
+    }
+    f.began_ms = ad_remote_now_ms(f.r);
+    code = start(&f);
+    if (code == AD_EXIT_OK && !cli->no_wait) {
+        code = follow(&f);
+    }
+    ad_remote_close(f.r);
+    return code;
+}

@@ -1,0 +1,264 @@
+#include "app/remote.h"
+
+#include "attio/base_url.h"
+#include "base/mem.h"
+#include "infra/http_client.h"
+#include "infra/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RESPONSE_MAX ((size_t)16 << 20)
+#define ARENA_MAX ((size_t)256 << 20)
+#define TIMEOUT_MS 70000 /* longer than the server gives itself */
+
+struct ad_remote {
+    struct ad_loop *loop;
+    struct ad_http_client *client;
+    struct ad_base_url url;
+    char shown[320];         /* "http://127.0.0.1:8081" */
+    char authorization[600]; /* "" without a token */
+    struct ad_arena arena;   /* of one call */
+    struct ad_buf response;
+    struct ad_timer timer;
+    bool done;
+};
+
+/* --- Opening ------------------------------------------------------------------------------ */
+
+/* An unspecified address is one to listen on; to connect to it means this machine. */
+static void write_default_url(const struct ad_config *c, char *out, size_t cap)
+{
+    const char *host = c->internal_at.host;
+    bool any = !*host || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+    bool v6 = !any && strchr(host, ':');
+    (void)snprintf(out, cap, "http://%s%s%s:%u", v6 ? "[" : "", any ? "127.0.0.1" : host,
+                   v6 ? "]" : "", c->internal_at.port);
+}
+
+/* --url says where the server is: then no configuration has to be right, or even there. */
+static int find_server(const struct ad_cli *cli, struct ad_remote *r, struct ad_config *c)
+{
+    for (unsigned i = 0; i < cli->flags_n; i++) {
+        if (strcmp(cli->flags[i].flag, "--url") == 0) {
+            (void)snprintf(r->shown, sizeof(r->shown), "%s", cli->flags[i].value);
+        }
+    }
+    int code = ad_cli_config_quiet(cli, c);
+    if (c->client_token) {
+        (void)snprintf(r->authorization, sizeof(r->authorization), "Bearer %s", c->client_token);
+    }
+    if (*r->shown) {
+        return AD_EXIT_OK;
+    }
+    if (c->client_url) {
+        (void)snprintf(r->shown, sizeof(r->shown), "%s", c->client_url);
+        return AD_EXIT_OK;
+    }
+    if (code) {
+        ad_cli_show_errors(c);
+        return code;
+    }
+    write_default_url(c, r->shown, sizeof(r->shown));
+    return AD_EXIT_OK;
+}
+
+static int parse_server(struct ad_remote *r)
+{
+    struct ad_errinfo info;
+    if (ad_base_url_parse(ad_str_c(r->shown), true, &r->url, &info)) {
+        ad_cli_complain("%s is no URL of a server: http://host:port", r->shown);
+        return AD_EXIT_USAGE;
+    }
+    if (r->url.tls) {
+        ad_cli_complain("https to attiod comes with the next release");
+        return AD_EXIT_CONFIG;
+    }
+    return AD_EXIT_OK;
+}
+
+static int connect_to(struct ad_remote *r)
+{
+    struct ad_http_client_opts opts = {
+        .connections_max = 1,
+        .host_header = r->url.origin,
+        .response_max = RESPONSE_MAX,
+    };
+    opts.origin.port = r->url.port;
+    memcpy(opts.origin.host, r->url.host, sizeof(opts.origin.host));
+    if (ad_loop_open(&r->loop)) {
+        ad_cli_complain("cannot start the event loop");
+        return AD_EXIT_FAILED;
+    }
+    if (ad_http_client_open(r->loop, &opts, &r->client)) {
+        ad_cli_complain("no memory");
+        return AD_EXIT_FAILED;
+    }
+    return AD_EXIT_OK;
+}
+
+int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out)
+{
+    struct ad_config c;
+    struct ad_remote *r = ad_zalloc(sizeof(*r));
+    if (!r) {
+        ad_cli_complain("no memory");
+        return AD_EXIT_FAILED;
+    }
+    ad_arena_init(&r->arena, ARENA_MAX);
+    ad_buf_init(&r->response, RESPONSE_MAX);
+    int code = find_server(cli, r, &c);
+    ad_config_fini(&c);
+    code = code ? code : parse_server(r);
+    code = code ? code : connect_to(r);
+    if (code) {
+        ad_remote_close(r);
+        return code;
+    }
+    *out = r;
+    return AD_EXIT_OK;
+}
+
+static void on_closed(void *ctx)
+{
+    struct ad_remote *r = ctx;
+    r->done = true;
+}
+
+static void wait_done(struct ad_remote *r)
+{
+    while (!r->done) {
+        ad_loop_turn(r->loop, 1000);
+    }
+}
+
+void ad_remote_close(struct ad_remote *r)
+{
+    if (r->client) {
+        r->done = false;
+        ad_http_client_close(r->client, on_closed, r);
+        wait_done(r);
+    }
+    if (r->loop) {
+        AD_IGNORE(ad_loop_close(r->loop), "the command ends here anyway");
+    }
+    ad_arena_fini(&r->arena);
+    ad_buf_fini(&r->response);
+    ad_free(r);
+}
+
+/* --- One call ----------------------------------------------------------------------------- */
+
+static void on_answer(struct ad_http_call *call)
+{
+    struct ad_remote *r = call->data;
+    r->done = true;
+}
+
+/* "store_busy" back to its number. */
+static enum ad_err code_of(struct ad_str code)
+{
+    static const enum ad_err all[] = {
+#define CODE(name, text, http, retryable) AD_ERR_##name,
+        AD_ERR_LIST(CODE)
+#undef CODE
+    };
+    for (size_t i = 0; i < AD_LEN(all); i++) {
+        if (ad_str_eq_nocase(ad_str_c(ad_err_name(all[i])), code)) {
+            return all[i];
+        }
+    }
+    return AD_ERR_INTERNAL;
+}
+
+static int complain_status(const struct ad_remote_answer *a)
+{
+    struct ad_str code = ad_json_str(ad_json_get(a->doc, "code"));
+    struct ad_str detail = ad_json_str(ad_json_get(a->doc, "detail"));
+    if (!code.p) {
+        ad_cli_complain("the server answered %u %s", a->status, ad_http_reason(a->status));
+        return a->status == 401 || a->status == 403 ? AD_EXIT_CREDENTIAL : AD_EXIT_FAILED;
+    }
+    ad_cli_complain("%.*s", AD_FMT(detail));
+    /* What only --replace can solve is a matter of configuration. */
+    return ad_str_contains(detail, AD_STR("--replace")) ? AD_EXIT_CONFIG
+                                                        : ad_cli_exit(code_of(code));
+}
+
+static int read_answer(struct ad_remote *r, const struct ad_http_call *call,
+                       struct ad_remote_answer *out)
+{
+    struct ad_errinfo info;
+    *out = (struct ad_remote_answer){ .status = call->status, .text = ad_buf_str(&r->response) };
+    if (out->text.n) {
+        enum ad_err err = ad_json_parse(&r->arena, out->text, NULL, &out->doc, &info);
+        if (err && call->status < 300) {
+            ad_cli_complain("what answers at %s is no attiod", r->shown);
+            return AD_EXIT_FAILED;
+        }
+        out->data = ad_json_get(out->doc, "data");
+    }
+    return call->status < 300 ? AD_EXIT_OK : complain_status(out);
+}
+
+static int complain_call(const struct ad_remote *r, const struct ad_http_call *call)
+{
+    if (call->sent) {
+        ad_cli_complain("%s: %s", r->shown, call->info.msg);
+    } else {
+        ad_cli_complain("no server answers at %s; start attiod serve (commands that work on the "
+                        "database without a server come later)",
+                        r->shown);
+    }
+    return AD_EXIT_FAILED;
+}
+
+int ad_remote_call(struct ad_remote *r, const char *method, const char *path, struct ad_str body,
+                   struct ad_remote_answer *out)
+{
+    struct ad_http_header headers[3] = {
+        { AD_STR("Accept"), AD_STR("application/json") },
+        { AD_STR("Content-Type"), AD_STR("application/json") },
+        { AD_STR("Authorization"), ad_str_c(r->authorization) },
+    };
+    ad_arena_reset(&r->arena);
+    ad_buf_clear(&r->response);
+    struct ad_http_call call = {
+        .method = method,
+        .path = ad_str_c(path),
+        .headers = headers,
+        .headers_n = *r->authorization ? 3 : 2,
+        .body = body,
+        .timeout_ms = TIMEOUT_MS,
+        .arena = &r->arena,
+        .response = &r->response,
+        .cb = on_answer,
+        .data = r,
+    };
+    r->done = false;
+    if (ad_http_call_start(r->client, &call)) {
+        ad_cli_complain("no memory");
+        return AD_EXIT_FAILED;
+    }
+    wait_done(r);
+    return call.err ? complain_call(r, &call) : read_answer(r, &call, out);
+}
+
+/* --- Time --------------------------------------------------------------------------------- */
+
+static void on_time(struct ad_timer *t)
+{
+    ad_container_of(t, struct ad_remote, timer)->done = true;
+}
+
+void ad_remote_wait(struct ad_remote *r, unsigned ms)
+{
+    r->done = false;
+    ad_timer_start(ad_loop_timers(r->loop), &r->timer, ms, on_time);
+    wait_done(r);
+}
+
+uint64_t ad_remote_now_ms(const struct ad_remote *r)
+{
+    return ad_mono_ms(ad_loop_clock(r->loop));
+}

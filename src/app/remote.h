@@ -1,0 +1,31 @@
+/* Commands that talk to the running server: one request after the other, each waited for. */
+#ifndef AD_APP_REMOTE_H
+#define AD_APP_REMOTE_H
+
+#include "app/cli.h"
+#include "base/json.h"
+
+struct ad_remote; /* opaque */
+
+/* What the server said, valid until the next call. */
+struct ad_remote_answer {
+    unsigned status;
+    struct ad_str text;         /* the whole body */
+    const struct ad_json *doc;  /* parsed; NULL: no body */
+    const struct ad_json *data; /* its "data" */
+};
+
+/* The server of --url or ATTIOD_URL, else the internal listener of the configuration. Returns an exit code and has said
+ * why. */
+AD_MUST_CHECK int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out);
+void ad_remote_close(struct ad_remote *r);
+
+/* AD_EXIT_OK for a 2xx answer; otherwise the exit code that the problem means, having said what it is.
+ * `body` is JSON or absent. */
+AD_MUST_CHECK int ad_remote_call(struct ad_remote *r, const char *method, const char *path,
+                                 struct ad_str body, struct ad_remote_answer *out);
+/* Lets time pass. */
+void ad_remote_wait(struct ad_remote *r, unsigned ms);
+uint64_t ad_remote_now_ms(const struct ad_remote *r);
+
+#endif
