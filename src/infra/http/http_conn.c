@@ -17,9 +17,9 @@
  *   after a reply with Connection: close    our direction ends, what still comes is dropped for a while */
 #include "http/http_server_private.h"
 
-#include <string.h>
-
 #include "base/mem.h"
+
+#include <string.h>
 
 /* What is handed to the stream at once: a peer that takes less than this within write_ms is gone. */
 #define WRITE_PIECE (64U << 10)
@@ -235,9 +235,9 @@ static bool write_out(struct ad__http_conn *c, struct ad__http_request *r)
         sent(r);
         return true;
     }
-    struct ad_str piece[2];
+    struct ad_str piece[2] = { AD_STR_NONE, AD_STR_NONE };
     unsigned n = next_piece(r, piece);
-    r->queued_n = piece[0].n + (n > 1 ? piece[1].n : 0);
+    r->queued_n = piece[0].n + piece[1].n;
     r->w_busy = ad_stream_write(c->stream, &r->w, piece, n, on_written) == AD_OK;
     r->since_ms = now_ms(c);
     return r->w_busy;

@@ -1,9 +1,11 @@
-#include "http/http_server_private.h"
-
-#include <string.h>
+#include "infra/http_server.h"
 
 #include "base/log.h"
 #include "base/mem.h"
+
+#include "http/http_server_private.h"
+
+#include <string.h>
 
 #define BACKLOG 1024
 

@@ -17,7 +17,7 @@ static void on_hello(void *ctx, struct ad_exchange *x)
 {
     struct http_fixture *f = ctx;
     f->handled++;
-    snprintf(f->last_peer, sizeof(f->last_peer), "%.*s", AD_FMT(x->peer));
+    (void)snprintf(f->last_peer, sizeof(f->last_peer), "%.*s", AD_FMT(x->peer));
     if (f->close_in_handler) {
         ad_http_server_close(f->server, NULL, NULL);
         f->server = NULL;
@@ -214,7 +214,9 @@ void fixture_reply(struct http_fixture *f, unsigned status, const char *text)
     ck_assert_uint_gt(f->owed_n, 0);
     struct ad_exchange *x = f->owed[0];
     f->owed_n--;
-    memmove(f->owed, f->owed + 1, f->owed_n * sizeof(f->owed[0]));
+    for (unsigned i = 0; i < f->owed_n; i++) {
+        f->owed[i] = f->owed[i + 1];
+    }
     ad_reply(x, &(struct ad_reply){
                     .status = status, .content_type = "text/plain", .body = ad_str_c(text) });
 }
