@@ -93,7 +93,6 @@ static void init_handles(struct ad_loop *loop)
     uv_timer_init(&loop->uv, &loop->wait);
     uv_timer_init(&loop->uv, &loop->probe);
     uv_idle_init(&loop->uv, &loop->nowait);
-    uv_unref((uv_handle_t *)&loop->wait);
     uv_unref((uv_handle_t *)&loop->probe);
     uv_unref((uv_handle_t *)&loop->nowait);
 }
@@ -220,15 +219,12 @@ void ad_loop_stop(struct ad_loop *loop)
     loop->stopping = true;
 }
 
+/* The timer also makes libuv poll when only unreferenced handles are open (signals). */
 void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms)
 {
-    if (wait_ms == 0) {
-        turn(loop, UV_RUN_NOWAIT);
-        return;
-    }
     uv_update_time(&loop->uv);
     uv_timer_start(&loop->wait, on_wake, wait_ms, 0);
-    turn(loop, UV_RUN_ONCE);
+    turn(loop, wait_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_timer_stop(&loop->wait);
 }
 
