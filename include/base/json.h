@@ -61,7 +61,8 @@ AD_MUST_CHECK enum ad_err ad_json_parse(struct ad_arena *arena, struct ad_str te
  * so memory holds one element, not the page. All other top-level values are skipped: their syntax
  * is checked, but not that their keys differ. `each` returning an error stops and is returned. When
  * key is absent, given twice or not an array: PARSE. A mistake late in the text is found after the
- * elements before it were handed over. The limit on nodes counts each element for itself. */
+ * elements before it were handed over. The limit on nodes counts each element for itself. An arena
+ * that is still empty gets a first chunk for a usual element. */
 typedef enum ad_err (*ad_json_each_cb)(void *ctx, const struct ad_json *element);
 AD_MUST_CHECK enum ad_err ad_json_each(struct ad_arena *arena, struct ad_str text,
                                        struct ad_str key, const struct ad_json_limits *limits,

@@ -1,6 +1,5 @@
 #include "base/buf.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -96,7 +95,12 @@ void ad_buf_commit(struct ad_buf *b, size_t n)
 
 void ad_buf_put(struct ad_buf *b, struct ad_str s)
 {
-    char *at = s.n ? ad_buf_reserve(b, s.n) : NULL;
+    if (s.n == 0) {
+        return;
+    }
+    /* The usual case without a call: writers append a few bytes at a time. */
+    bool room = s.n <= b->cap - b->end && !b->failed;
+    char *at = room ? b->p + b->end : ad_buf_reserve(b, s.n);
     if (at) {
         memcpy(at, s.p, s.n);
         b->end += s.n;
@@ -108,22 +112,32 @@ void ad_buf_putc(struct ad_buf *b, char c)
     ad_buf_put(b, ad_str_n(&c, 1));
 }
 
-void ad_buf_put_u64(struct ad_buf *b, uint64_t v)
+/* The decimal digits of v at the end of `digits`; returns where they begin. */
+static size_t digits_of(uint64_t v, char digits[20])
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    size_t at = 20;
     do {
         digits[--at] = (char)('0' + v % 10);
         v /= 10;
     } while (v);
+    return at;
+}
+
+void ad_buf_put_u64(struct ad_buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = digits_of(v, digits);
     ad_buf_put(b, ad_str_n(digits + at, sizeof(digits) - at));
 }
 
 void ad_buf_put_i64(struct ad_buf *b, int64_t v)
 {
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%" PRId64, v);
-    ad_buf_put(b, ad_str_n(text, (size_t)n));
+    char digits[20];
+    size_t at = digits_of(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, digits);
+    if (v < 0) {
+        digits[--at] = '-'; /* no int64_t has more than 19 digits */
+    }
+    ad_buf_put(b, ad_str_n(digits + at, sizeof(digits) - at));
 }
 
 /* Through a text of its own, because vsnprintf's NUL may be one byte more than max. */

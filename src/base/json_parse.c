@@ -23,6 +23,9 @@ enum {
     NODES_MAX = 1000000,
     /* What yajl takes for a text without long escaped strings: 2 KiB to unescape, and its structs. */
     SCRATCH_BYTES = 3072,
+    /* The first chunk of a page's arena, which stays from element to element: holds the usual
+     * element whole. A heap that grows and shrinks for each of them costs as much as parsing it. */
+    EACH_CHUNK = 48 << 10,
     /* Up to here a new key is compared with its elder siblings, beyond all are hashed at the end. */
     SIBLINGS_COMPARED = 64,
 };
@@ -669,6 +672,9 @@ enum ad_err ad_json_each(struct ad_arena *arena, struct ad_str text, struct ad_s
                          struct ad_errinfo *info)
 {
     struct pager g;
+    if (ad_arena_used(arena) == 0 && ad_arena_alloc(arena, EACH_CHUNK)) {
+        ad_arena_reset(arena);
+    }
     init(&g.p, arena, text, limits, info);
     g.key = key;
     g.each = each;
