@@ -1,0 +1,179 @@
+#include "sim.h"
+
+#define STEP_MS 20
+
+static const char *const kind_names[AD_SIM_EDIT_KINDS] = { "edit", "insert", "delete" };
+static const char *const rate_names[AD_SIM_EDIT_KINDS] = { "edits", "inserts", "deletes" };
+
+void ad_sim_edits_init(struct ad_sim_edits *e, struct ad_sim *sim, uint64_t seed)
+{
+    *e = (struct ad_sim_edits){ .sim = sim };
+    ad_rand_seed(&e->rand, seed ^ UINT64_C(0x65646974));
+}
+
+void ad_sim_edits_stop(struct ad_sim_edits *e)
+{
+    ad_timer_stop(e->sim->timers, &e->timer);
+}
+
+static struct ad_sim_object *pick_object(struct ad_sim_edits *e)
+{
+    struct ad_sim_store *s = &e->sim->store;
+    if (e->objects_n > 0) {
+        return e->objects[ad_rand_below(&e->rand, e->objects_n)];
+    }
+    return s->objects[ad_rand_below(&e->rand, s->objects_n)];
+}
+
+/* True when something happened. Restricted to some objects, an edit leaves all others as they are. */
+static bool do_one(struct ad_sim_edits *e, int kind)
+{
+    struct ad_sim_object *o = pick_object(e);
+    if (kind == AD_SIM_INSERT) {
+        return ad_sim_random_insert(&e->sim->store, o) != NULL;
+    }
+    if (o->n == 0) {
+        return false;
+    }
+    struct ad_sim_record *r = o->sorted[ad_rand_below(&e->rand, o->n)];
+    if (kind == AD_SIM_DELETE) {
+        ad_sim_record_delete(&e->sim->store, r, AD_SIM_ACTOR_MEMBERS);
+        return true;
+    }
+    return ad_sim_random_edit(&e->sim->store, r, &e->rand, e->objects_n > 0);
+}
+
+#define TRIES_MAX 50 /* an edit may happen to write what was there; a workspace may be empty */
+
+static void do_kind(struct ad_sim_edits *e, int kind)
+{
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        if (do_one(e, kind)) {
+            e->done[kind]++;
+            return;
+        }
+    }
+}
+
+static void on_step(struct ad_timer *timer)
+{
+    struct ad_sim_edits *e = ad_container_of(timer, struct ad_sim_edits, timer);
+    uint64_t now_ms = ad_mono_ms(e->sim->clock);
+    uint64_t until_ms = now_ms < e->end_ms ? now_ms : e->end_ms;
+    double elapsed_s = (double)(until_ms - e->begin_ms) / 1000.0;
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        while ((double)(e->due[kind] + 1) <= e->per_second[kind] * elapsed_s + 1e-9) {
+            e->due[kind]++;
+            do_kind(e, kind);
+        }
+    }
+    if (now_ms < e->end_ms) {
+        ad_timer_start(e->sim->timers, &e->timer, STEP_MS, on_step);
+    }
+}
+
+/* --- Control --- */
+
+static bool parse_objects(struct ad_sim_call *c, struct ad_sim_edits *e)
+{
+    e->objects_n = 0;
+    AD_JSON_FOREACH (it, ad_json_get(c->body, "objects")) {
+        struct ad_sim_object *o = ad_sim_object_find(c->store, ad_json_str(it));
+        if (!o || e->objects_n == AD_LEN(e->objects)) {
+            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.", AD_FMT(ad_json_str(it)));
+            return false;
+        }
+        e->objects[e->objects_n++] = o;
+    }
+    return true;
+}
+
+static int find_kind(struct ad_str name)
+{
+    for (int i = 0; i < AD_SIM_EDIT_KINDS; i++) {
+        if (ad_str_eq(name, ad_str_c(kind_names[i]))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Eight edits to one insert and one delete, unless "kinds" names what is wanted. */
+static int dice(struct ad_sim_edits *e, const struct ad_json *kinds)
+{
+    if (kinds && kinds->count > 0) {
+        return find_kind(ad_json_str(ad_json_at(kinds, ad_rand_below(&e->rand, kinds->count))));
+    }
+    uint64_t n = ad_rand_below(&e->rand, 10);
+    return n == 0 ? AD_SIM_DELETE : n == 1 ? AD_SIM_INSERT : AD_SIM_EDIT;
+}
+
+static void do_count(struct ad_sim_call *c, struct ad_sim_edits *e, int64_t count)
+{
+    const struct ad_json *kinds = ad_json_get(c->body, "kinds");
+    for (int64_t i = 0; i < count; i++) {
+        int kind = dice(e, kinds);
+        if (kind < 0) {
+            ad_sim_issue(c, "edit, insert or delete", "string", "kinds");
+            AD_IGNORE(ad_sim_body_ok(c), "it is not");
+            return;
+        }
+        do_kind(e, kind);
+    }
+    ad_sim_edits_get(c);
+}
+
+static void start(struct ad_sim_call *c, struct ad_sim_edits *e)
+{
+    double seconds = 0;
+    e->begin_ms = ad_mono_ms(e->sim->clock);
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        e->per_second[kind] = 0;
+        e->due[kind] = 0;
+        const struct ad_json *v = ad_json_get(c->body, rate_names[kind]);
+        if (v && (!ad_json_f64(v, &e->per_second[kind]) || e->per_second[kind] < 0 || e->per_second[kind] > 100000)) {
+            ad_sim_issue(c, "number", "number", "%s", rate_names[kind]);
+        }
+    }
+    if (!ad_json_f64(ad_json_get(c->body, "seconds"), &seconds) || seconds < 0 || seconds > 1e6) {
+        ad_sim_issue(c, "number", NULL, "seconds");
+    }
+    if (!ad_sim_body_ok(c)) {
+        return;
+    }
+    e->end_ms = e->begin_ms + (uint64_t)(seconds * 1000.0);
+    ad_timer_start(e->sim->timers, &e->timer, STEP_MS, on_step);
+    ad_sim_edits_get(c);
+}
+
+void ad_sim_edits_post(struct ad_sim_call *c)
+{
+    struct ad_sim_edits *e = &c->sim->edits;
+    int64_t count = 0;
+    const struct ad_json *v = ad_json_get(c->body, "count");
+    if (!parse_objects(c, e)) {
+        return;
+    }
+    if (!v) {
+        start(c, e);
+    } else if (!ad_json_i64(v, &count) || count < 0 || count > 1000000) {
+        ad_sim_issue(c, "number", "number", "count");
+        AD_IGNORE(ad_sim_body_ok(c), "it is not");
+    } else {
+        do_count(c, e, count);
+    }
+}
+
+void ad_sim_edits_get(struct ad_sim_call *c)
+{
+    struct ad_json_writer w;
+    const struct ad_sim_edits *e = &c->sim->edits;
+    ad_json_write_init(&w, c->out);
+    ad_json_obj(&w);
+    ad_json_f_bool(&w, "running", ad_timer_running(&e->timer));
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        ad_json_f_i64(&w, rate_names[kind], (int64_t)e->done[kind]);
+    }
+    ad_json_end(&w);
+    AD_ASSERT(ad_json_write_done(&w) == AD_OK);
+}
