@@ -35,6 +35,11 @@ static void on_shut(struct ad_write *w, enum ad_err err)
     (void)err;
 }
 
+static void on_flag(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
 static size_t connections(void)
 {
     return ad_http_server_connections(f.server);
@@ -282,6 +287,40 @@ START_TEST(continue_that_stalls_and_a_handler_that_is_late_end_alike)
     ck_assert_uint_eq(f.gone, 1);
     fixture_reply(&f, 200, "x");
     client_close(&c);
+}
+END_TEST
+
+START_TEST(a_reply_from_within_the_reset_waits_for_the_stalled_continue)
+{
+    struct http_client c;
+    f.reply_when_gone = true;
+    client_open_deaf(&c, &f);
+    pair_faults(c.server_end)->try_refused = true;
+    pair_faults(c.stream)->window = 1;
+    client_say(&c, "POST /later HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                   "Content-Length: 3\r\n\r\n");
+    settle();
+    client_say(&c, "abc");
+    settle();
+    ck_assert_uint_eq(f.owed_n, 1);
+    ad_http_server_close(f.server, on_flag, &f.closed);
+    f.server = NULL;
+    ck_assert_uint_eq(f.gone, 1);
+    ck_assert(!f.closed);
+    world_until_true(&f.w, &f.closed);
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(a_refused_body_that_breaks_off_ends_the_connection)
+{
+    struct http_client c;
+    client_open(&c, &f, 0);
+    client_say(&c, "POST /nope HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    settle();
+    ck_assert_str_eq(client_statuses(&c), "404");
+    client_close(&c);
+    ck_assert_uint_eq(connections(), 0);
 }
 END_TEST
 
@@ -899,11 +938,6 @@ END_TEST
 
 /* --- the end --- */
 
-static void on_flag(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
 START_TEST(drain_without_connections_is_done_on_a_later_turn)
 {
     ad_http_server_drain(f.server, 5000, on_flag, &f.drained);
@@ -1141,6 +1175,8 @@ static Suite *http_server_suite(void)
         expect_is_answered_once_the_body_is_wanted,
         continue_that_must_wait_comes_before_the_reply,
         continue_that_stalls_and_a_handler_that_is_late_end_alike,
+        a_reply_from_within_the_reset_waits_for_the_stalled_continue,
+        a_refused_body_that_breaks_off_ends_the_connection,
         expect_is_not_answered_when_the_body_is_here,
         admit_answers_before_the_body_and_the_connection_lives,
         admit_that_refuses_a_large_body_closes,
