@@ -6,6 +6,10 @@
  *   known     a webhook whose secret is in attiod_webhook. Attio names a secret once, in the answer
  *             that created the webhook: one that did not reach SQL is lost, and with it the webhook
  *
+ * A 401 that any call got makes us ask, once, who we are: valid tokens are refused now and then under
+ * load. What the answer says counts, and so does a 401 to a call sent within AD_ACCOUNT_TRUST_MS after
+ * the answer was good. While the latch is closed we ask again every AD_ACCOUNT_RECHECK_MS.
+ *
  * identify keeps the client's latch: a token that is dead, or that belongs to another workspace
  * than expected or than the database's, stops outgoing calls until a later identify finds it
  * well. */
@@ -18,6 +22,9 @@
 struct ad_store;
 struct ad_account; /* opaque */
 
+#define AD_ACCOUNT_TRUST_MS 60000
+#define AD_ACCOUNT_RECHECK_MS 30000
+
 struct ad_account_opts {
     struct ad_store *store;
     struct ad_client *client;
@@ -27,7 +34,8 @@ struct ad_account_opts {
 /* Loads workspace id and stored webhook secrets from SQL (synchronous). */
 AD_MUST_CHECK enum ad_err ad_account_open(const struct ad_account_opts *opts,
                                           struct ad_account **out, struct ad_errinfo *info);
-void ad_account_close(struct ad_account *a); /* every operation must have called back */
+/* Every operation must have called back. Before the client and the store are closed. */
+void ad_account_close(struct ad_account *a);
 
 /* Workspace behind the token: known from SQL or from identify; absent before. Valid until the next
  * identify calls back. */

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include "account_private.h"
+#include "client_private.h"
 
 static const struct ad_sql meta_read_sql = {
     .sqlite = "SELECT key, value FROM attiod_meta"
@@ -50,7 +51,7 @@ enum ad_err ad__account_begin(struct ad_account *a, struct ad_account_op *op,
     op->info = (struct ad_errinfo){ .code = AD_OK };
     op->created = false;
     op->impl = impl;
-    a->open++;
+    a->open += op != &a->check;
     *out = impl;
     return AD_OK;
 }
@@ -68,7 +69,7 @@ static void impl_free(struct ad_account_impl *impl)
 enum ad_err ad__account_drop(struct ad_account_impl *impl, enum ad_err err)
 {
     impl->op->impl = NULL;
-    impl->account->open--;
+    impl->account->open -= impl->op != &impl->account->check;
     impl_free(impl);
     return err;
 }
@@ -192,11 +193,25 @@ bool ad__account_write_failed(struct ad_account_impl *impl)
 /* --- Who we are --- */
 
 static void ask_self(struct ad_account_impl *impl);
+static void on_recheck(struct ad_timer *timer);
+
+static void set_latch(struct ad_account *a, enum ad_err err)
+{
+    struct ad_timers *timers = a->client->opts.timers;
+    ad_client_latch(a->client, err);
+    if (err) {
+        ad_timer_start(timers, &a->recheck, AD_ACCOUNT_RECHECK_MS, on_recheck);
+    } else {
+        ad_timer_stop(timers, &a->recheck);
+    }
+}
 
 /* The answer decides over the latch. */
 static void identified(struct ad_account_impl *impl, enum ad_err err)
 {
-    ad_client_latch(impl->account->client, err);
+    if (!impl->account->closed) {
+        set_latch(impl->account, err);
+    }
     ad__account_finish(impl);
 }
 
@@ -280,6 +295,10 @@ static bool is_refused(const struct ad_call *call)
 static void on_self(struct ad_account_impl *impl)
 {
     bool active;
+    if (impl->account->closed) {
+        ad__account_finish(impl);
+        return;
+    }
     if (is_refused(&impl->call)) {
         if (!impl->asked_twice) { /* a valid key is refused now and then under load */
             impl->asked_twice = true;
@@ -333,6 +352,59 @@ enum ad_err ad_account_identify(struct ad_account *a, struct ad_account_op *op)
     }
     err = send_self(impl);
     return err ? ad__account_drop(impl, err) : AD_OK;
+}
+
+/* --- Watching the token --- */
+
+static void account_free(struct ad_account *a);
+
+static void on_checked(struct ad_account_op *op)
+{
+    struct ad_account *a = ad_container_of(op, struct ad_account, check);
+    a->checking = false;
+    if (a->closed) {
+        account_free(a);
+        return;
+    }
+    if (op->err == AD_OK && a->after_401) {
+        a->well_ms = ad_mono_ms(a->client->opts.clock);
+    }
+    if (ad_client_latched(a->client) && !ad_timer_running(&a->recheck)) {
+        ad_timer_start(a->client->opts.timers, &a->recheck, AD_ACCOUNT_RECHECK_MS, on_recheck);
+    }
+}
+
+static void check(struct ad_account *a, bool after_401)
+{
+    if (a->checking) {
+        return;
+    }
+    a->check = (struct ad_account_op){ .cb = on_checked };
+    a->after_401 = after_401;
+    a->checking = ad_account_identify(a, &a->check) == AD_OK;
+}
+
+static void on_recheck(struct ad_timer *timer)
+{
+    struct ad_account *a = ad_container_of(timer, struct ad_account, recheck);
+    check(a, false);
+    if (!a->checking) { /* no memory, or the client stops: once more */
+        ad_timer_start(a->client->opts.timers, &a->recheck, AD_ACCOUNT_RECHECK_MS, on_recheck);
+    }
+}
+
+static void on_unauthorized(void *ctx, uint64_t sent_ms)
+{
+    struct ad_account *a = ctx;
+    if (a->checking || ad_client_latched(a->client)) {
+        return;
+    }
+    if (a->well_ms && sent_ms >= a->well_ms && sent_ms - a->well_ms < AD_ACCOUNT_TRUST_MS) {
+        a->well_ms = 0;
+        set_latch(a, AD_ERR_UNAUTHORIZED);
+        return;
+    }
+    check(a, true);
 }
 
 /* --- Life --- */
@@ -411,21 +483,33 @@ enum ad_err ad_account_open(const struct ad_account_opts *opts, struct ad_accoun
     err = err ? err : load(a, &meta_read_sql, info);
     err = err ? err : load(a, &webhooks_read_sql, info);
     if (err) {
-        ad_account_close(a);
+        account_free(a);
         return err;
     }
+    ad_client_on_unauthorized(a->client, on_unauthorized, a);
     *out = a;
     return AD_OK;
 }
 
-void ad_account_close(struct ad_account *a)
+static void account_free(struct ad_account *a)
 {
-    AD_ASSERT(a->open == 0);
     struct ad_list *l;
     while ((l = ad_list_pop(&a->known))) {
         ad_free(ad_container_of(l, struct ad_known_webhook, link));
     }
     ad_free(a);
+}
+
+void ad_account_close(struct ad_account *a)
+{
+    AD_ASSERT(a->open == 0);
+    ad_timer_stop(a->client->opts.timers, &a->recheck);
+    ad_client_on_unauthorized(a->client, NULL, NULL);
+    if (a->checking) {
+        a->closed = true; /* on_checked frees */
+        return;
+    }
+    account_free(a);
 }
 
 static struct ad_str or_absent(const char *s)

@@ -29,7 +29,12 @@ struct ad_account {
     /* Target of a webhook that we were about to create when we were stopped, or "". */
     char creating[AD_URL_BYTES];
     struct ad_list known;
-    size_t open; /* operations */
+    size_t open; /* operations of others */
+    /* Our own question who we are, after a 401 and while the latch is closed. */
+    struct ad_account_op check;
+    struct ad_timer recheck;
+    bool checking, after_401, closed;
+    uint64_t well_ms; /* when such a question after a 401 was last answered well, 0: never */
 };
 
 /* A webhook that Attio listed, on impl->keep. */

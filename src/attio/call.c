@@ -341,6 +341,15 @@ static void end_flying(struct ad_call_impl *impl)
     finish(impl);
 }
 
+/* The listener may start calls but not end any, so this one is still there afterwards. */
+static void tell_of_401(const struct ad_call_impl *impl)
+{
+    const struct ad_client *c = impl->client;
+    if (impl->call->err == AD_ERR_UNAUTHORIZED && !impl->call->past_latch && c->on_unauthorized) {
+        c->on_unauthorized(c->unauthorized_ctx, impl->call->sent_ms);
+    }
+}
+
 static void on_http(struct ad_http_call *http)
 {
     struct ad_call_impl *impl = ad_container_of(http, struct ad_call_impl, http);
@@ -349,6 +358,7 @@ static void on_http(struct ad_http_call *http)
     ad_sched_done(&impl->client->sched, &impl->item, end_of(impl), now);
     keep_books(impl, outcome_of(impl), now);
     impl->state = AD_CALL_ENDING;
+    tell_of_401(impl);
     if (http->err && impl->end_err) {
         end_flying(impl);
         return;

@@ -296,6 +296,13 @@ enum ad_err ad_client_latched(const struct ad_client *c)
     return c->latched;
 }
 
+void ad_client_on_unauthorized(struct ad_client *c, void (*cb)(void *ctx, uint64_t sent_ms),
+                               void *ctx)
+{
+    c->on_unauthorized = cb;
+    c->unauthorized_ctx = ctx;
+}
+
 /* --- For others to look at --- */
 
 unsigned ad_client_window_percent(const struct ad_client *c)

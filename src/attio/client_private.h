@@ -44,6 +44,8 @@ struct ad_client {
     struct ad_list calls;        /* all of them, call_impl.link */
     struct ad_str authorization; /* "Bearer ...", ours */
     enum ad_err latched;
+    void (*on_unauthorized)(void *ctx, uint64_t sent_ms);
+    void *unauthorized_ctx;
     /* Answers and 429 of each lane: by their growth a call knows how others fare. */
     uint64_t answered[AD_LANES], limited[AD_LANES];
     struct ad_client_metrics metrics;

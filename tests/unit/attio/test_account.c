@@ -308,6 +308,127 @@ START_TEST(one_401_is_not_believed_two_are)
 }
 END_TEST
 
+/* Any call of somebody else. */
+static struct ad_call other;
+
+static void on_other(struct ad_call *call)
+{
+    *(bool *)call->data = true;
+}
+
+static void call_other(void)
+{
+    bool over = false;
+    other = (struct ad_call){ .method = "GET",
+                              .path = AD_STR("/v2/other"),
+                              .route = "/v2/other",
+                              .reads_only = true,
+                              .cb = on_other,
+                              .data = &over };
+    ck_assert_int_eq(ad_call_start(f.client, &other), AD_OK);
+    world_until_true(&f.w, &over);
+    world_settle(&f.w);
+}
+
+/* What GET /v2/self and every other call are answered with. */
+static unsigned self_status, other_status;
+static const char *self_body;
+
+static void by_path(struct scripted *sv, const struct request *r, struct answer *a)
+{
+    bool self = strcmp(r->line, "GET /v2/self") == 0;
+    (void)sv;
+    *a = (struct answer){ .status = self ? self_status : other_status };
+    a->body = a->status == 401 ? REFUSED : self ? self_body : "{}";
+}
+
+static void token(unsigned self, const char *body, unsigned others)
+{
+    self_status = self;
+    self_body = body;
+    other_status = others;
+    f.sv.decide = by_path;
+}
+
+static unsigned asked_who_we_are(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < f.sv.n; i++) {
+        n += strcmp(f.sv.requests[i].line, "GET /v2/self") == 0;
+    }
+    return n;
+}
+
+START_TEST(a_401_makes_us_ask_who_we_are)
+{
+    token(200, "{\"active\":false}", 401);
+    call_other();
+    world_until_count(&f.w, &f.sv.n, 2);
+    world_settle(&f.w);
+    ck_assert_int_eq(other.err, AD_ERR_UNAUTHORIZED);
+    ck_assert_uint_eq(asked_who_we_are(), 1);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_UNAUTHORIZED);
+    /* Nothing else goes out; we ask again now and then, and go on when the token is well. */
+    ck_assert_int_eq(ad_call_start(f.client, &other), AD_ERR_DISABLED);
+    world_advance(&f.w, 2 * AD_ACCOUNT_RECHECK_MS + 1000);
+    ck_assert_uint_eq(asked_who_we_are(), 3);
+    token(200, SELF, 200);
+    for (int i = 0; ad_client_latched(f.client) && i < 100; i++) {
+        world_advance(&f.w, AD_ACCOUNT_RECHECK_MS / 10);
+    }
+    ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+    call_other();
+    ck_assert_int_eq(other.err, AD_OK);
+}
+END_TEST
+
+static bool is_well(void *ctx)
+{
+    (void)ctx;
+    return ad_account_workspace_id(account).p != NULL;
+}
+
+START_TEST(a_401_again_after_a_good_answer_closes_the_latch)
+{
+    token(200, SELF, 401);
+    call_other();
+    world_until(&f.w, is_well, NULL);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_OK); /* one is not believed */
+    world_advance(&f.w, 1000);
+    call_other();
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_UNAUTHORIZED);
+    ck_assert_uint_eq(asked_who_we_are(), 1);
+    world_advance(&f.w, AD_ACCOUNT_RECHECK_MS + 1000);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+}
+END_TEST
+
+START_TEST(rare_401s_close_nothing)
+{
+    token(200, SELF, 401);
+    call_other();
+    world_until(&f.w, is_well, NULL);
+    for (unsigned i = 2; i < 5; i++) {
+        world_advance(&f.w, AD_ACCOUNT_TRUST_MS + 1000);
+        call_other();
+        world_advance(&f.w, 100);
+        ck_assert_int_eq(ad_client_latched(f.client), AD_OK);
+        ck_assert_uint_eq(asked_who_we_are(), i);
+    }
+}
+END_TEST
+
+START_TEST(closing_while_we_ask_who_we_are)
+{
+    token(200, SELF, 401);
+    call_other();
+    reopen(); /* closes the one that asks */
+    ck_assert_ptr_null(ad_account_workspace_id(account).p);
+    call_other();
+    world_until(&f.w, is_well, NULL);
+}
+END_TEST
+
 START_TEST(what_does_not_look_like_a_token_is_refused_too)
 {
     scripted_say(&f.sv, 400, "{\"type\":\"invalid_request_error\",\"code\":\"missing_value\"}");
@@ -617,6 +738,10 @@ static Suite *suite(void)
     tcase_add_test(tc, a_renamed_workspace_is_still_ours);
     tcase_add_test(tc, a_token_that_is_not_active_closes_the_latch_until_it_is_well);
     tcase_add_test(tc, one_401_is_not_believed_two_are);
+    tcase_add_test(tc, a_401_makes_us_ask_who_we_are);
+    tcase_add_test(tc, a_401_again_after_a_good_answer_closes_the_latch);
+    tcase_add_test(tc, rare_401s_close_nothing);
+    tcase_add_test(tc, closing_while_we_ask_who_we_are);
     tcase_add_test(tc, what_does_not_look_like_a_token_is_refused_too);
     tcase_add_test(tc, another_workspace_than_the_databases_stops_calls);
     tcase_add_test(tc, another_workspace_than_expected_stops_calls);
