@@ -1,6 +1,5 @@
 #include "types.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -182,10 +181,10 @@ static bool fixed_json(const struct ad_json *in, int64_t *out)
     if (ad_sim_fixed_parse(in->str, out)) {
         return true;
     }
-    if (!ad_json_f64(in, &d) || fabs(d) > 9e13) {
+    if (!ad_json_f64(in, &d) || d > 9e13 || d < -9e13) {
         return false;
     }
-    *out = (int64_t)llround(d * 10000.0);
+    *out = (int64_t)(d * 10000.0 + (d < 0 ? -0.5 : 0.5));
     return true;
 }
 
