@@ -6,9 +6,9 @@
  *   known     a webhook whose secret is in attiod_webhook. Attio names a secret once, in the answer
  *             that created the webhook: one that did not reach SQL is lost, and with it the webhook
  *
- * A 401 that any call got makes us ask, once, who we are: valid tokens are refused now and then under
- * load. What the answer says counts, and so does a 401 to a call sent within AD_ACCOUNT_TRUST_MS after
- * the answer was good. While the latch is closed we ask again every AD_ACCOUNT_RECHECK_MS.
+ * A 401 that any call got makes us ask, once, who we are: valid tokens are refused now and then
+ * under load. What the answer says counts, and so does a 401 to a call sent within
+ * AD_ACCOUNT_TRUST_MS after the answer was good. While the latch is closed we ask again every AD_ACCOUNT_RECHECK_MS.
  *
  * identify keeps the client's latch: a token that is dead, or that belongs to another workspace
  * than expected or than the database's, stops outgoing calls until a later identify finds it

@@ -117,8 +117,8 @@ void ad_client_latch(struct ad_client *c, enum ad_err why);
 enum ad_err ad_client_latched(const struct ad_client *c); /* why, or OK */
 
 /* `cb` hears of every 401 that a call without past_latch got, and when that call was sent: somebody
- * should ask who we are. Right before the call's own callback; it may start calls and set the latch.
- * One listener; NULL takes it away. */
+ * should ask who we are. Right before the call's own callback; it may start calls and set the
+ * latch. One listener; NULL takes it away. */
 void ad_client_on_unauthorized(struct ad_client *c, void (*cb)(void *ctx, uint64_t sent_ms),
                                void *ctx);
 

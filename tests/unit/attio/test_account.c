@@ -466,8 +466,7 @@ START_TEST(an_answer_about_nothing_decides_nothing)
         "",
         "{\"active\":true}",
         "{\"active\":true,\"workspace_id\":\"acme\"}",
-        "{\"active\":\"yes\",\"workspace_id\":\"" WORKSPACE
-        "\"}", /* NOLINT(bugprone-suspicious-missing-comma): one text */
+        "{\"active\":\"yes\",\"workspace_id\":\"33333333-3333-4333-8333-333333333333\"}",
     };
     for (size_t i = 0; i < AD_LEN(bad); i++) {
         f.sv.script_n = f.sv.n = 0;
