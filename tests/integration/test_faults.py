@@ -98,7 +98,7 @@ class Faults(unittest.TestCase):
         self.check(server, answers)
 
     def test_attio_answering_500(self):
-        self.fault_of_attio("s500", status=500, rate=1.0)
+        self.fault_of_attio("s500", kind="status", status=500)
 
     def test_attio_answering_garbage(self):
         self.fault_of_attio("garbage", kind="garbage")

@@ -28,7 +28,7 @@ class Storm(unittest.TestCase):
                 key = f"storm-{i}"
                 load.append((key, wire(envelope(event("record.updated", workspace, object_id, ids[i % RECORDS])), key)))
             until(lambda: server.status()["attio"]["window_percent"] == 0, "a quiet second first", 10)
-            sim.control("POST", "/requests")
+            sim.control("POST", "/requests", {"cap": 15, "interval_ms": 1000, "concurrency": 10})
             answers = post_all(server.port, load, connections=16, ahead=64)
             self.assertEqual(len(answers), EVENTS)
             self.assertEqual({status for _, status in answers}, {200})
