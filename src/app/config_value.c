@@ -101,12 +101,24 @@ static bool set_bool_text(struct ad_config *c, const struct ad_config_key *key,
     return true;
 }
 
+/* A value that could not be kept for want of memory must not pass for one that was not given. */
+static void settle(struct ad_config *c, const struct ad_config_key *key,
+                   struct ad_config_origin at, bool ok, unsigned errors_before)
+{
+    if (ok) {
+        c->origin[ad__config_place(key)] = at;
+    } else if (c->errors_n == errors_before) {
+        c->errors_n++;
+    }
+}
+
 /* From a variable, a flag or the table's default. */
 void ad__config_set_text(struct ad_config *c, const struct ad_config_key *key,
                          struct ad_config_origin at, struct ad_str s)
 {
     bool ok = false;
     int64_t number;
+    unsigned errors = c->errors_n;
     switch (key->type) {
     case AD_CONFIG_INT:
         if (ad_str_i64(s, INT64_MIN, INT64_MAX, &number)) {
@@ -126,9 +138,7 @@ void ad__config_set_text(struct ad_config *c, const struct ad_config_key *key,
         ok = set_list_text(c, key, s);
         break;
     }
-    if (ok) {
-        c->origin[ad__config_place(key)] = at;
-    }
+    settle(c, key, at, ok, errors);
 }
 
 /* --- From JSON -------------------------------------------------------------------------- */
@@ -187,6 +197,7 @@ void ad__config_set_json(struct ad_config *c, const struct ad_config_key *key,
     const char *expected = NULL;
     int64_t number;
     bool ok = false;
+    unsigned errors = c->errors_n;
     switch (key->type) {
     case AD_CONFIG_INT:
         if (ad_json_i64(v, &number)) {
@@ -219,9 +230,7 @@ void ad__config_set_json(struct ad_config *c, const struct ad_config_key *key,
         ad__config_fail_at(c, at, key->file, "must be %s, not %s", expected,
                            ad__config_type_name(v));
     }
-    if (ok) {
-        c->origin[ad__config_place(key)] = at;
-    }
+    settle(c, key, at, ok, errors);
 }
 
 /* --- Showing ------------------------------------------------------------------------------ */
