@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "attio/migrate.h"
 #include "base/log.h"
 
 #include <check.h>
@@ -7,12 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static const char tables[] =
-    "CREATE TABLE attiod_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE attiod_sequence (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE attiod_webhook (webhook_id TEXT PRIMARY KEY, target_url TEXT NOT NULL,"
-    " secret TEXT NOT NULL, created_at INTEGER NOT NULL) WITHOUT ROWID;";
 
 static void on_closed(void *ctx)
 {
@@ -41,7 +36,8 @@ void fixture_open(struct attio_fixture *f)
     scripted_open(&f->sv, &f->w);
     ck_assert_int_eq(ad_metrics_new(&f->metrics), AD_OK);
     fixture_reopen_store(f);
-    fixture_sql(f, tables);
+    enum ad_err err = ad_migrate(f->store, false, NULL, NULL, &info);
+    ck_assert_msg(err == AD_OK, "%s", info.msg);
     f->opts = (struct ad_client_opts){
         .base_url = ad_str_c(f->sv.url),
         .api_key = AD_STR(FIXTURE_KEY),
@@ -59,7 +55,7 @@ void fixture_open(struct attio_fixture *f)
         .attempts_max = 2,
         .retry_base_ms = 1,
     };
-    enum ad_err err = ad_client_open(f->w.loop, &f->opts, &f->client, &info);
+    err = ad_client_open(f->w.loop, &f->opts, &f->client, &info);
     ck_assert_msg(err == AD_OK, "%s", info.msg);
 }
 
