@@ -119,7 +119,7 @@ static enum ad_err ask(struct ad_bringup *b)
         return ad_account_identify(s->o.account, &b->op);
     }
     b->op.cb = on_webhook;
-    b->op.url = ad_str_c(s->o.public_url);
+    b->op.url = ad_str_c(s->receiver);
     b->op.events = s->o.webhook_events;
     return ad_account_webhook_ensure(s->o.account, &b->op);
 }
@@ -148,7 +148,7 @@ static void step_run(struct ad_bringup *b)
         err = ad_schema_refresh(s->o.schema, AD_PRIO_INTERACTIVE, &b->wait);
         break;
     case WEBHOOK:
-        if (!s->o.public_url) {
+        if (!s->receiver) {
             step_done(b);
             return;
         }

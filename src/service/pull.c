@@ -529,6 +529,11 @@ static void confirm_next(struct source *s)
         if (!ad_list_empty(&s->gone)) {
             /* the tombstones' version: later than every answer that showed them */
             s->op.version = ad_versions_next(s->pull->o.versions);
+            if (s->op.version == 0) {
+                requeue(s, &s->gone);
+                failed(s, "pull_failed", AD_ERR_STORE, "no version number could be had");
+                return;
+            }
             delete_gone(s);
             return;
         }

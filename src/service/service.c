@@ -47,6 +47,27 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
 
 /* ---- open -------------------------------------------------------------------------------- */
 
+/* Where api receives (api/webhook.c) and Attio is told to send. */
+#define RECEIVER_PATH "/webhooks/attio"
+
+static enum ad_err receiver_url(struct ad_service *s)
+{
+    if (!s->o.public_url) {
+        return AD_OK;
+    }
+    struct ad_str base = ad_str_c(s->o.public_url);
+    while (ad_str_ends(base, AD_STR("/"))) {
+        base.n--;
+    }
+    s->receiver = ad_alloc(base.n + sizeof(RECEIVER_PATH));
+    if (!s->receiver) {
+        return AD_ERR_NOMEM;
+    }
+    memcpy(s->receiver, base.p, base.n);
+    memcpy(s->receiver + base.n, RECEIVER_PATH, sizeof(RECEIVER_PATH));
+    return AD_OK;
+}
+
 static enum ad_err open_parts(struct ad_service *s)
 {
     const struct ad_service_opts *o = &s->o;
@@ -95,6 +116,7 @@ void ad__part_closed(void *ctx)
     }
     void (*done)(void *ctx) = s->done;
     void *done_ctx = s->done_ctx;
+    ad_free(s->receiver);
     ad_free(s);
     done(done_ctx);
 }
@@ -141,7 +163,8 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
     }
     s->o = *opts;
     ad__ingest_metrics(s);
-    enum ad_err err = open_parts(s);
+    enum ad_err err = receiver_url(s);
+    err = err ? err : open_parts(s);
     if (err) {
         ad_fail(info, err, "service: %s", ad_err_text(err));
     }

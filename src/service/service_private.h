@@ -34,6 +34,7 @@ struct ad_service {
     struct ad_sync *sync;
     struct ad_bringup *bringup;
     struct ad_ingest_metrics ingest;
+    char *receiver; /* public_url and the webhook's path; NULL without a public URL */
     unsigned handlers_n;
     bool draining, closing;
     /* health's probe of Attio */

@@ -409,6 +409,10 @@ static enum ad_err run_new(struct ad_sync *y, const struct ad_object *o,
             r->state.id = ad_versions_next(y->s->o.versions);
             r->state.started_ns = ad_wall_ns(y->s->o.clock);
         }
+        if (r->state.id == 0) { /* no number could be reserved: the database is in trouble */
+            ad_free(r);
+            return AD_ERR_STORE;
+        }
         r->state.object_id = o->id;
         r->state.object_slug = o->slug;
         ad_list_push(&y->queue, &r->link);

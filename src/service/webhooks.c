@@ -21,7 +21,7 @@ typedef enum ad_err (*account_fn)(struct ad_account *a, struct ad_account_op *op
 
 static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, account_fn fn)
 {
-    if (!s->o.public_url) {
+    if (!s->receiver) {
         return ad_fail(&w->q.info, AD_ERR_CONFIG,
                        "ATTIOD_PUBLIC_URL is not set: there is no webhook of ours");
     }
@@ -31,7 +31,7 @@ static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, acco
     }
     k->w = w;
     k->op = (struct ad_account_op){
-        .url = ad_str_c(s->o.public_url),
+        .url = ad_str_c(s->receiver),
         .events = s->o.webhook_events,
         .replace = w->replace,
         .id = w->id,
