@@ -1,0 +1,556 @@
+#include "api/api.h"
+
+#include <stdio.h>
+
+#include "support/heap.h"
+#include "support/json_assert.h"
+#include "support/run.h"
+#include "unit/api/fixture.h"
+
+#define UUID "23e42eaf-323a-41da-b5bb-fd67eebda553"
+
+/* --- The receiver ------------------------------------------------------------------------- */
+
+START_TEST(a_durable_delivery_is_200_with_its_counts)
+{
+    the_double.accepted = 2;
+    the_double.duplicate = 1;
+    public_request("POST", "/webhooks/attio", NULL, "{\"raw\": true}");
+    ck_assert_uint_eq(got.status, 200);
+    ck_assert_str_eq(got.type, "application/json");
+    json_assert(got_body(), "{'accepted': 2, 'duplicate': 1}");
+    ck_assert_str_eq(the_double.body, "{\"raw\": true}");
+    public_request("POST", "/webhooks/attio/b", NULL, "{}");
+    ck_assert_uint_eq(got.status, 200);
+}
+END_TEST
+
+START_TEST(the_answer_waits_for_the_commit_and_the_body_stays_until_then)
+{
+    the_double.later = true;
+    public_request("POST", "/webhooks/attio", NULL, "the raw body");
+    ck_assert_uint_eq(got.n, 0);
+    api_answer();
+    ck_assert_uint_eq(got.n, 1);
+    ck_assert_uint_eq(got.status, 200);
+    ck_assert_str_eq(the_double.body, "the raw body");
+}
+END_TEST
+
+START_TEST(each_way_to_fail_has_its_status_and_no_words)
+{
+    static const struct {
+        enum ad_err err;
+        unsigned status;
+    } rows[] = {
+        { AD_ERR_UNAUTHORIZED, 401 }, { AD_ERR_INVALID, 400 },  { AD_ERR_TOOLARGE, 413 },
+        { AD_ERR_BUSY, 503 },         { AD_ERR_STORE, 503 },    { AD_ERR_STORE_FULL, 503 },
+        { AD_ERR_STORE_BUSY, 503 },   { AD_ERR_CORRUPT, 503 },  { AD_ERR_NOMEM, 503 },
+        { AD_ERR_CLOSED, 503 },       { AD_ERR_INTERNAL, 503 },
+    };
+    for (size_t i = 0; i < AD_LEN(rows) * 2; i++) {
+        the_double.refuse = i % 2 ? rows[i / 2].err : AD_OK;
+        the_double.fail = rows[i / 2].err;
+        public_request("POST", "/webhooks/attio", NULL, "{}");
+        ck_assert_uint_eq(got.status, rows[i / 2].status);
+        ck_assert_uint_eq(got.body_n, 0);
+        ck_assert_str_eq(got.retry_after, got.status == 503 ? "5" : "");
+    }
+}
+END_TEST
+
+START_TEST(the_content_type_must_be_json_whatever_its_parameters)
+{
+    static const struct {
+        const char *headers;
+        unsigned status;
+    } rows[] = {
+        { "Content-Type: application/json\n", 200 },
+        { "content-type: Application/JSON; charset=utf-8\n", 200 },
+        { "Content-Type: application/json ;charset=utf-8\n", 200 },
+        { "Content-Type: text/plain\n", 415 },
+        { "Content-Type: application/jsonx\n", 415 },
+        { "Content-Type: application/x-www-form-urlencoded\n", 415 },
+        { "Content-Type:\n", 415 },
+        { "Host: x\n", 415 },
+        { "Content-Type: application/json\nContent-Type: application/json\n", 415 },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        public_request("POST", "/webhooks/attio", rows[i].headers, "{}");
+        ck_assert_msg(got.status == rows[i].status, "%s: %u", rows[i].headers, got.status);
+        ck_assert_msg((got.status == 200) == (the_double.asked != NULL), "%s", rows[i].headers);
+    }
+}
+END_TEST
+
+START_TEST(without_memory_the_receiver_says_503)
+{
+    the_double.later = true; /* whichever answer comes is the last */
+    heap_fail(0, 1000);
+    public_request("POST", "/webhooks/attio", NULL, NULL);
+    heap_fail(0, 0);
+    api_answer();
+    ck_assert_uint_eq(got.n, 1);
+    ck_assert_uint_eq(got.status, 503);
+}
+END_TEST
+
+START_TEST(the_public_listener_knows_four_routes_and_no_more)
+{
+    static const struct {
+        const char *method, *target;
+        unsigned allow;
+    } rows[] = {
+        { "GET", "/webhooks/attio", AD_HTTP_POST },
+        { "GET", "/webhooks/attio/a/b", 0 },
+        { "GET", "/webhooks", 0 },
+        { "GET", "/", 0 },
+        { "GET", "/health", 0 },
+        { "GET", "/metrics", 0 },
+        { "GET", "/api/v1/events", 0 },
+        { "POST", "/healthz", AD_HTTP_GET | AD_HTTP_HEAD },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        public_request(rows[i].method, rows[i].target, NULL, NULL);
+        ck_assert_msg(got.route == NULL, "%s", rows[i].target);
+        ck_assert_uint_eq(got.allow, rows[i].allow);
+    }
+}
+END_TEST
+
+START_TEST(without_webhooks_there_is_no_receiver)
+{
+    struct ad_metrics *none = NULL;
+    api_open(&(struct ad_api_opts){ .metrics = none, .webhooks = false });
+    public_request("POST", "/webhooks/attio", NULL, "{}");
+    ck_assert_ptr_null(got.route);
+    ck_assert_uint_eq(got.allow, 0);
+    public_request("GET", "/healthz", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+}
+END_TEST
+
+/* --- Probes ------------------------------------------------------------------------------- */
+
+START_TEST(readiness_follows_the_service_and_says_no_more)
+{
+    public_request("GET", "/readyz", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+    the_double.ready = false;
+    public_request("GET", "/readyz", NULL, NULL);
+    ck_assert_uint_eq(got.status, 503);
+    assert_str(got_body(), "not ready\n");
+    internal_request("GET", "/readyz", NULL, NULL);
+    ck_assert_uint_eq(got.status, 503);
+    public_request("GET", "/healthz", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+}
+END_TEST
+
+START_TEST(health_is_503_only_when_down)
+{
+    static const unsigned statuses[] = { 200, 200, 503 };
+    for (unsigned i = 0; i < AD_LEN(statuses); i++) {
+        the_double.health = (enum ad_health)i;
+        internal_request("GET", "/health", NULL, NULL);
+        ck_assert_uint_eq(got.status, statuses[i]);
+        json_assert(got_body(), "{'status': 'x'}");
+    }
+}
+END_TEST
+
+START_TEST(metrics_are_prometheus_text)
+{
+    internal_request("GET", "/metrics", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+    ck_assert_str_eq(got.type, "text/plain; version=0.0.4; charset=utf-8");
+}
+END_TEST
+
+START_TEST(status_is_the_services_with_our_version)
+{
+    the_double.json = "{\"ready\":true,\"objects\":{\"people\":{\"live\":3}}}";
+    internal_request("GET", "/api/v1/status", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+    json_assert(
+        got_body(),
+        "{'data': {'version': '1.2.3', 'ready': true, 'objects': {'people': {'live': 3}}}}");
+    the_double.fail = AD_ERR_STORE;
+    internal_request("GET", "/api/v1/status", NULL, NULL);
+    assert_problem(503, "store", "database failed");
+    ck_assert_str_eq(got.retry_after, "5");
+}
+END_TEST
+
+/* --- Who may ask -------------------------------------------------------------------------- */
+
+START_TEST(only_known_hosts_are_served)
+{
+    static const struct {
+        const char *host;
+        bool allowed;
+    } rows[] = {
+        { "Host: 127.0.0.1:8081\n", true },
+        { "Host: 127.0.0.1\n", true },
+        { "Host: 127.1.2.3:1\n", true },
+        { "Host: localhost:8081\n", true },
+        { "Host: LocalHost\n", true },
+        { "Host: [::1]:8081\n", true },
+        { "Host: attiod.internal:8081\n", true },
+        { "Host: evil.example.com\n", false },
+        { "Host: 127.0.0.1.example.com\n", false },
+        { "Host: 127.0.0\n", false },
+        { "Host: 127.0.0.256\n", false },
+        { "Host: localhost.example.com\n", false },
+        { "Host: [::2]\n", false },
+        { "Host: [::1\n", false },
+        { "Host:\n", false },
+        { "X: y\n", false },
+    };
+    the_double.json = "[]";
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request("GET", "/api/v1/sync", rows[i].host, NULL);
+        ck_assert_msg((got.status == 200) == rows[i].allowed, "%s %u", rows[i].host, got.status);
+        if (!rows[i].allowed) {
+            assert_problem(403, "forbidden", "Host");
+            ck_assert_ptr_null(the_double.asked);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_foreign_origin_is_refused)
+{
+    the_double.json = "[]";
+    internal_request("GET", "/api/v1/sync", "Host: localhost:8081\nOrigin: http://localhost:8081\n",
+                     NULL);
+    ck_assert_uint_eq(got.status, 200);
+    static const char *const foreign[] = {
+        "Host: localhost:8081\nOrigin: http://localhost:3000\n",
+        "Host: localhost:8081\nOrigin: https://evil.example.com\n",
+        "Host: localhost:8081\nOrigin: null\n",
+        "Host: localhost:8081\nOrigin:\n",
+        "Host: localhost:8081\nOrigin: http://localhost:8081\nOrigin: http://evil\n",
+    };
+    for (size_t i = 0; i < AD_LEN(foreign); i++) {
+        internal_request("GET", "/api/v1/sync", foreign[i], NULL);
+        assert_problem(403, "forbidden", "Origin");
+    }
+}
+END_TEST
+
+START_TEST(writes_must_say_application_json)
+{
+    static const char *const targets[] = { "/api/v1/sync", "/api/v1/sync/people",
+                                           "/api/v1/events/replay", "/api/v1/events/1/discard",
+                                           "/api/v1/webhooks" };
+    for (size_t i = 0; i < AD_LEN(targets); i++) {
+        internal_request("POST", targets[i], "Host: localhost\nContent-Type: text/plain\n", "{}");
+        assert_problem(415, "invalid", "application/json");
+        internal_request("POST", targets[i], "Host: localhost\n", NULL);
+        assert_problem(415, "invalid", "application/json");
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+/* --- Events ------------------------------------------------------------------------------- */
+
+START_TEST(listing_takes_filters_and_gives_a_cursor)
+{
+    the_double.json = "[{\"id\":7}]";
+    the_double.next_before = 7;
+    internal_request("GET",
+                     "/api/v1/events?state=dead&type=record.%2A&subject=record%3Ax&since=2026-01-"
+                     "01T00:00:00Z&limit=3&cursor=10",
+                     NULL, NULL);
+    json_assert(got_body(), "{'data': [{'id': 7}], 'pagination': {'next_cursor': '7'}}");
+    ck_assert_str_eq(the_double.asked, "list");
+    ck_assert_str_eq(the_double.state, "dead");
+    ck_assert_str_eq(the_double.type, "record.*");
+    ck_assert_str_eq(the_double.subject, "record:x");
+    ck_assert_str_eq(the_double.since, "2026-01-01T00:00:00Z");
+    ck_assert_uint_eq(the_double.events.limit, 3);
+    ck_assert_int_eq(the_double.events.before, 10);
+}
+END_TEST
+
+START_TEST(the_last_page_has_no_cursor)
+{
+    the_double.json = "[]";
+    internal_request("GET", "/api/v1/events", NULL, NULL);
+    json_assert(got_body(), "{'data': [], 'pagination': {'next_cursor': null}}");
+    ck_assert_uint_eq(the_double.events.limit, 50);
+}
+END_TEST
+
+START_TEST(bad_parameters_are_named)
+{
+    static const struct {
+        const char *target, *part;
+    } rows[] = {
+        { "/api/v1/events?limit=0", "limit" },
+        { "/api/v1/events?limit=501", "limit" },
+        { "/api/v1/events?limit=ten", "limit" },
+        { "/api/v1/events?cursor=-1", "cursor" },
+        { "/api/v1/events?stat=dead", "did you mean \"state\"" },
+        { "/api/v1/events?zzz=1", "unknown parameter \"zzz\"" },
+        { "/api/v1/events?state=%zz", "escaped" },
+        { "/api/v1/events?state=a&state=b", "repeated" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request("GET", rows[i].target, NULL, NULL);
+        assert_problem(400, "invalid", rows[i].part);
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+START_TEST(what_the_service_refuses_becomes_a_problem)
+{
+    the_double.refuse = AD_ERR_INVALID;
+    the_double.message = "state: unknown 'ded'; did you mean 'dead'?";
+    internal_request("GET", "/api/v1/events?state=ded", NULL, NULL);
+    assert_problem(400, "invalid", "did you mean 'dead'");
+    the_double.refuse = AD_OK;
+    the_double.fail = AD_ERR_NOTFOUND;
+    the_double.message = NULL;
+    internal_request("GET", "/api/v1/events/12", NULL, NULL);
+    assert_problem(404, "notfound", "not found");
+}
+END_TEST
+
+START_TEST(one_event_is_shown_replayed_and_discarded_by_its_id)
+{
+    the_double.json = "{\"id\":12}";
+    internal_request("GET", "/api/v1/events/12", NULL, NULL);
+    json_assert(got_body(), "{'data': {'id': 12}}");
+    ck_assert_int_eq(the_double.events.id, 12);
+
+    the_double.json = NULL;
+    the_double.changed = 1;
+    internal_request("POST", "/api/v1/events/12/replay", NULL, NULL);
+    json_assert(got_body(), "{'data': {'events': 1, 'dry_run': false}}");
+    ck_assert_str_eq(the_double.asked, "replay");
+    internal_request("POST", "/api/v1/events/12/discard", NULL, "{\"dry_run\":true}");
+    json_assert(got_body(), "{'data': {'events': 1, 'dry_run': true}}");
+    ck_assert_str_eq(the_double.asked, "discard");
+    ck_assert(the_double.events.dry_run);
+}
+END_TEST
+
+START_TEST(an_id_that_is_none_is_not_found)
+{
+    static const char *const ids[] = { "x", "0", "-1", "1.5", "99999999999999999999", "%00" };
+    for (size_t i = 0; i + 1 < AD_LEN(ids); i++) {
+        char target[64];
+        (void)snprintf(target, sizeof(target), "/api/v1/events/%s", ids[i]);
+        internal_request("GET", target, NULL, NULL);
+        assert_problem(404, "notfound", "no such event");
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+START_TEST(replay_by_filter_needs_a_filter)
+{
+    static const char *const empty[] = { "{}", "", "{\"dry_run\":true}", "{\"state\":null}" };
+    for (size_t i = 0; i < AD_LEN(empty); i++) {
+        internal_request("POST", "/api/v1/events/replay", NULL, empty[i]);
+        assert_problem(400, "invalid", "at least one of");
+        ck_assert_ptr_null(the_double.asked);
+    }
+    the_double.changed = 40;
+    internal_request("POST", "/api/v1/events/discard", NULL,
+                     "{\"state\":\"dead\",\"type\":\"record.*\",\"dry_run\":true}");
+    json_assert(got_body(), "{'data': {'events': 40, 'dry_run': true}}");
+    ck_assert_str_eq(the_double.state, "dead");
+    ck_assert_str_eq(the_double.type, "record.*");
+    ck_assert_int_eq(the_double.events.id, 0);
+}
+END_TEST
+
+START_TEST(bodies_that_do_not_fit_are_named)
+{
+    static const struct {
+        const char *body, *code, *part;
+    } rows[] = {
+        { "{\"state\":", "parse", "" },
+        { "[]", "invalid", "JSON object" },
+        { "{\"stat\":\"dead\"}", "parse", "did you mean \"state\"" },
+        { "{\"state\":3}", "parse", "state" },
+        { "{\"state\":\"dead\",\"dry_run\":\"yes\"}", "parse", "dry_run" },
+        { "{\"state\":\"dead\",\"state\":\"retry\"}", "parse", "" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request("POST", "/api/v1/events/replay", NULL, rows[i].body);
+        assert_problem(400, rows[i].code, rows[i].part);
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+/* --- Sync, webhooks ----------------------------------------------------------------------- */
+
+START_TEST(a_sync_is_accepted_with_its_run)
+{
+    internal_request("POST", "/api/v1/sync/people", NULL, NULL);
+    ck_assert_uint_eq(got.status, 202);
+    json_assert(got_body(), "{'data': {'run_id': 17, 'object': 'people'}}");
+    ck_assert_str_eq(the_double.object, "people");
+    internal_request("POST", "/api/v1/sync", NULL, "{\"all\":true}");
+    ck_assert_uint_eq(got.status, 202);
+    json_assert(got_body(), "{'data': {'runs': 3}}");
+}
+END_TEST
+
+START_TEST(a_sync_of_everything_must_be_meant)
+{
+    static const char *const bodies[] = { "", "{}", "{\"all\":false}", "{\"all\":1}" };
+    for (size_t i = 0; i < AD_LEN(bodies); i++) {
+        internal_request("POST", "/api/v1/sync", NULL, bodies[i]);
+        assert_problem(400, "invalid", "{\"all\": true}");
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+START_TEST(a_sync_that_cannot_start_says_why)
+{
+    static const struct {
+        enum ad_err err;
+        unsigned status;
+        const char *code;
+    } rows[] = {
+        { AD_ERR_NOTFOUND, 404, "notfound" },
+        { AD_ERR_BUSY, 503, "busy" },
+        { AD_ERR_DISABLED, 503, "disabled" },
+    };
+    the_double.message = "no object 'peple'; did you mean 'people'?";
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        the_double.refuse = rows[i].err;
+        internal_request("POST", "/api/v1/sync/peple", NULL, "{}");
+        assert_problem(rows[i].status, rows[i].code, "did you mean");
+        internal_request("POST", "/api/v1/sync", NULL, "{\"all\":true}");
+        ck_assert_uint_eq(got.status, rows[i].status);
+    }
+}
+END_TEST
+
+START_TEST(webhooks_are_listed_ensured_and_deleted)
+{
+    the_double.json = "{\"data\":[{\"id\":\"" UUID "\"}]}";
+    internal_request("GET", "/api/v1/webhooks", NULL, NULL);
+    json_assert(got_body(), "{'data': [{'id': '" UUID "'}]}");
+
+    the_double.json = "{\"data\":{\"id\":\"" UUID "\",\"created\":true}}";
+    internal_request("POST", "/api/v1/webhooks", NULL, "{\"replace\":true}");
+    json_assert(got_body(), "{'data': {'id': '" UUID "', 'created': true}}");
+    ck_assert(the_double.replace);
+    internal_request("POST", "/api/v1/webhooks", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+    ck_assert(!the_double.replace);
+
+    the_double.json = NULL;
+    internal_request("DELETE", "/api/v1/webhooks/" UUID, "Host: localhost\n", NULL);
+    json_assert(got_body(), "{'data': {}}");
+    ck_assert_str_eq(the_double.id, UUID);
+}
+END_TEST
+
+START_TEST(webhook_requests_that_do_not_fit_are_refused)
+{
+    internal_request("DELETE", "/api/v1/webhooks/mine", NULL, NULL);
+    assert_problem(404, "notfound", "no such webhook");
+    internal_request("POST", "/api/v1/webhooks", NULL, "{\"replace\":1}");
+    assert_problem(400, "invalid", "replace");
+    the_double.refuse = AD_ERR_CONFIG;
+    the_double.message = "ATTIOD_PUBLIC_URL is not set";
+    internal_request("GET", "/api/v1/webhooks", NULL, NULL);
+    assert_problem(500, "config", "ATTIOD_PUBLIC_URL");
+    the_double.refuse = AD_OK;
+    the_double.fail = AD_ERR_CONFLICT;
+    the_double.message = "its secret is unknown: --replace";
+    internal_request("POST", "/api/v1/webhooks", NULL, NULL);
+    assert_problem(409, "conflict", "--replace");
+}
+END_TEST
+
+START_TEST(without_memory_every_route_still_answers_once)
+{
+    static const struct {
+        const char *method, *target, *body;
+    } rows[] = {
+        { "GET", "/health", NULL },
+        { "GET", "/metrics", NULL },
+        { "GET", "/api/v1/status", NULL },
+        { "GET", "/api/v1/events?state=dead", NULL },
+        { "GET", "/api/v1/events/1", NULL },
+        { "POST", "/api/v1/events/replay", "{\"state\":\"dead\"}" },
+        { "POST", "/api/v1/events/1/discard", "{}" },
+        { "GET", "/api/v1/sync", NULL },
+        { "POST", "/api/v1/sync", "{\"all\":true}" },
+        { "POST", "/api/v1/sync/people", "{}" },
+        { "POST", "/api/v1/webhooks", "{}" },
+        { "POST", "/api/v1/sync/people", "{" },
+    };
+    the_double.json = "{}";
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        for (size_t n = 0; n < 40; n++) {
+            heap_fail(n, n % 2 ? 1 : 1000);
+            internal_request(rows[i].method, rows[i].target, NULL, rows[i].body);
+            bool failed = heap_failed();
+            heap_fail(0, 0);
+            ck_assert_uint_eq(got.n, 1);
+            ck_assert_msg(got.status >= 200 && got.status <= 503, "%u", got.status);
+            if (!failed) {
+                break;
+            }
+        }
+    }
+}
+END_TEST
+
+static Suite *api_suite(void)
+{
+    const TTest *const tests[] = {
+        a_durable_delivery_is_200_with_its_counts,
+        the_answer_waits_for_the_commit_and_the_body_stays_until_then,
+        each_way_to_fail_has_its_status_and_no_words,
+        the_content_type_must_be_json_whatever_its_parameters,
+        without_memory_the_receiver_says_503,
+        the_public_listener_knows_four_routes_and_no_more,
+        without_webhooks_there_is_no_receiver,
+        readiness_follows_the_service_and_says_no_more,
+        health_is_503_only_when_down,
+        metrics_are_prometheus_text,
+        status_is_the_services_with_our_version,
+        only_known_hosts_are_served,
+        a_foreign_origin_is_refused,
+        writes_must_say_application_json,
+        listing_takes_filters_and_gives_a_cursor,
+        the_last_page_has_no_cursor,
+        bad_parameters_are_named,
+        what_the_service_refuses_becomes_a_problem,
+        one_event_is_shown_replayed_and_discarded_by_its_id,
+        an_id_that_is_none_is_not_found,
+        replay_by_filter_needs_a_filter,
+        bodies_that_do_not_fit_are_named,
+        a_sync_is_accepted_with_its_run,
+        a_sync_of_everything_must_be_meant,
+        a_sync_that_cannot_start_says_why,
+        webhooks_are_listed_ensured_and_deleted,
+        webhook_requests_that_do_not_fit_are_refused,
+        without_memory_every_route_still_answers_once,
+    };
+    Suite *suite = suite_create("api");
+    TCase *tcase = tcase_create("api");
+    tcase_add_checked_fixture(tcase, api_setup, api_teardown);
+    for (size_t i = 0; i < AD_LEN(tests); i++) {
+        tcase_add_test(tcase, tests[i]);
+    }
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+RUN_SUITE(api_suite)
