@@ -48,7 +48,8 @@ static void write_issues(struct ad_json_writer *w, const struct ad_sim_call *c)
     ad_json_end(w);
 }
 
-void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const char *code, const char *fmt, ...)
+void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const char *code,
+                 const char *fmt, ...)
 {
     char message[512];
     va_list args;
@@ -72,7 +73,8 @@ void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const
     AD_ASSERT(ad_json_write_done(&w) == AD_OK);
 }
 
-void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *received, const char *path_fmt, ...)
+void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *received,
+                  const char *path_fmt, ...)
 {
     char path[256];
     va_list args;
@@ -86,7 +88,9 @@ void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *recei
         (struct ad_sim_issue){ ad_arena_str(c->arena, ad_str_c(path)), expected, received };
 }
 
-static const char *const type_names[] = { "null", "boolean", "number", "string", "array", "object" };
+static const char *const type_names[] = {
+    "null", "boolean", "number", "string", "array", "object"
+};
 
 static const char *first_type(unsigned types)
 {
@@ -98,16 +102,16 @@ static const char *first_type(unsigned types)
     return type_names[0];
 }
 
-void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *prefix, const struct ad_sim_field *fields,
-                  size_t n)
+void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *prefix,
+                  const struct ad_sim_field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct ad_json *v = ad_json_path(in, fields[i].path);
         if (v ? (fields[i].types & (1u << v->type)) != 0 : !fields[i].required) {
             continue;
         }
-        ad_sim_issue(c, first_type(fields[i].types), v ? type_names[v->type] : NULL, "%s%s%s", prefix, *prefix ? "." : "",
-                     fields[i].path);
+        ad_sim_issue(c, first_type(fields[i].types), v ? type_names[v->type] : NULL, "%s%s%s",
+                     prefix, *prefix ? "." : "", fields[i].path);
     }
 }
 
@@ -151,7 +155,8 @@ struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param)
     return o;
 }
 
-struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o, unsigned param)
+struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o,
+                                     unsigned param)
 {
     struct ad_str ref = c->x->params[param];
     struct ad_sim_attr *a = ad_sim_attr_find(o, ref);
@@ -161,7 +166,8 @@ struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_
     return a;
 }
 
-struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o, unsigned param)
+struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o,
+                                         unsigned param)
 {
     uint8_t id[16];
     struct ad_str ref = c->x->params[param];
@@ -172,7 +178,8 @@ struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_
     return r;
 }
 
-static void check_number(struct ad_sim_call *c, const char *name, int64_t min, int64_t max, int64_t *out)
+static void check_number(struct ad_sim_call *c, const char *name, int64_t min, int64_t max,
+                         int64_t *out)
 {
     bool bad = false;
     struct ad_str s = ad_query_get(c->x, name, &bad);

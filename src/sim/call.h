@@ -1,4 +1,5 @@
-/* One call of Attio's API (or of /_sim/): decoded request in, reply out. Handlers answer at once, into `out`. */
+/* One call of Attio's API (or of /_sim/): decoded request in, reply out. Handlers answer at once,
+ * into `out`. */
 #ifndef AD_SIM_CALL_H
 #define AD_SIM_CALL_H
 
@@ -44,12 +45,13 @@ struct ad_sim_call {
 };
 
 /* Errors. Each sets the whole reply; the last one wins. */
-void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const char *code, const char *fmt, ...)
-    AD_PRINTF(5, 6);
+void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const char *code,
+                 const char *fmt, ...) AD_PRINTF(5, 6);
 /* 400 invalid_request_error with a code. */
 #define ad_sim_bad(c, code, ...) ad_sim_fail(c, 400, "invalid_request_error", code, __VA_ARGS__)
 /* 404 not_found. */
-#define ad_sim_missing(c, ...) ad_sim_fail(c, 404, "invalid_request_error", "not_found", __VA_ARGS__)
+#define ad_sim_missing(c, ...) \
+    ad_sim_fail(c, 404, "invalid_request_error", "not_found", __VA_ARGS__)
 
 /* What a body must look like: types are a set of 1 << enum ad_json_type. */
 struct ad_sim_field {
@@ -60,11 +62,11 @@ struct ad_sim_field {
 #define AD_SIM_IS(type) (1u << AD_JSON_##type)
 
 /* Notes each field that does not fit; paths in the errors are `prefix` and the field's path. */
-void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *prefix, const struct ad_sim_field *fields,
-                  size_t n);
+void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *prefix,
+                  const struct ad_sim_field *fields, size_t n);
 /* `received` may be NULL: undefined. */
-void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *received, const char *path_fmt, ...)
-    AD_PRINTF(4, 5);
+void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *received,
+                  const char *path_fmt, ...) AD_PRINTF(4, 5);
 /* True when nothing was noted; else replies `Body payload validation error.` */
 bool ad_sim_body_ok(struct ad_sim_call *c);
 /* `Query params validation error.` likewise. */
@@ -76,11 +78,14 @@ void ad_sim_data_end(struct ad_sim_call *c, struct ad_json_writer *w);
 
 /* Things named in the path; on NULL the 404 has been set. */
 struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param);
-struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o, unsigned param);
-struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o, unsigned param);
+struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o,
+                                     unsigned param);
+struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o,
+                                         unsigned param);
 
 /* limit and offset of a query string. False: the 400 has been set. */
-bool ad_sim_paging(struct ad_sim_call *c, int64_t min, int64_t max, int64_t *limit, int64_t *offset);
+bool ad_sim_paging(struct ad_sim_call *c, int64_t min, int64_t max, int64_t *limit,
+                   int64_t *offset);
 /* A boolean of a query string. */
 bool ad_sim_query_flag(struct ad_sim_call *c, const char *name);
 

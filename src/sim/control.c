@@ -66,7 +66,8 @@ static bool is_after(const struct ad_sim_record *r, const uint8_t *after)
     return !after || memcmp(r->id, after, sizeof(r->id)) > 0;
 }
 
-/* All records of an object in the order of their ids; `after` and `limit` cut it into pages; form=compact leaves out what is only true of this run. */
+/* All records of an object in the order of their ids; `after` and `limit` cut it into pages;
+ * form=compact leaves out what is only true of this run. */
 static void get_state(struct ad_sim_call *c)
 {
     bool bad = false;
@@ -77,17 +78,19 @@ static void get_state(struct ad_sim_call *c)
     struct ad_str form = ad_query_get(c->x, "form", &bad);
     struct ad_str cut = ad_query_get(c->x, "limit", &bad);
     struct ad_sim_object *o = ad_sim_object_find(c->store, slug);
-    if (!o || bad || (after.p && !ad_sim_uuid_parse(after, id)) || (cut.p && !ad_str_i64(cut, 1, INT64_MAX, &limit))) {
+    if (!o || bad || (after.p && !ad_sim_uuid_parse(after, id)) ||
+        (cut.p && !ad_str_i64(cut, 1, INT64_MAX, &limit))) {
         ad_sim_missing(c, "Object with slug/ID \"%.*s\" not found.", AD_FMT(slug));
         return;
     }
     bool compact = ad_str_eq(form, AD_STR("compact"));
-    const struct ad_sim_record **all = ad_arena_alloc(c->arena, (o->n + 1) * sizeof(struct ad_sim_record *));
+    const struct ad_sim_record **all =
+        ad_arena_alloc(c->arena, (o->n + 1) * sizeof(struct ad_sim_record *));
     AD_ASSERT(all);
     for (size_t i = 0; i < o->n; i++) {
         all[i] = o->sorted[i];
     }
-    qsort(all, o->n, sizeof(all[0]), by_id);
+    qsort(all, o->n, sizeof(struct ad_sim_record *), by_id);
     struct ad_sim_pen p;
     ad_sim_pen_init(&p, c->out);
     AD_SIM_PUT(&p, "{\"object_id\":");

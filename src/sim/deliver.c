@@ -5,8 +5,8 @@
 #include "infra/loop.h"
 #include "webhooks.h"
 
-#define TRY_MS 5000      /* Attio waits no longer for an answer */
-#define CONNECTIONS 64   /* tries under way to one target */
+#define TRY_MS 5000    /* Attio waits no longer for an answer */
+#define CONNECTIONS 64 /* tries under way to one target */
 #define RESPONSE_MAX (1u << 20)
 #define INACTIVE_S (7 * 86400)
 
@@ -66,7 +66,8 @@ bool ad_sim_url_parse(struct ad_str url, bool *tls, struct ad_endpoint *to, stru
     ad_buf_put(&b, host);
     bool has_port = ad_str_find(host, ':') < host.n;
     ad_buf_put(&b, has_port ? AD_STR("") : *tls ? AD_STR(":443") : AD_STR(":80"));
-    bool ok = host.n > 0 && ad_buf_status(&b) == AD_OK && ad_endpoint_parse(ad_buf_str(&b), to) == AD_OK && to->host[0];
+    bool ok = host.n > 0 && ad_buf_status(&b) == AD_OK &&
+              ad_endpoint_parse(ad_buf_str(&b), to) == AD_OK && to->host[0];
     ad_buf_fini(&b);
     return ok;
 }
@@ -280,8 +281,9 @@ void ad_sim_deliver(struct ad_sim_webhook *hook, struct ad_str body)
     m->headers[1] = (struct ad_http_header){ AD_STR("Attio-Signature"), signature };
     m->headers[2] = (struct ad_http_header){ AD_STR("X-Attio-Signature"), signature };
     m->headers[3] = (struct ad_http_header){ AD_STR("Idempotency-Key"), ad_str_c(m->key) };
-    m->headers[4] = (struct ad_http_header){ AD_STR("User-Agent"),
-                                             AD_STR("Attio 2.0 (https://attio.com/developers/using-webhooks)") };
+    m->headers[4] = (struct ad_http_header){
+        AD_STR("User-Agent"), AD_STR("Attio 2.0 (https://attio.com/developers/using-webhooks)")
+    };
     ad_list_init(&m->link);
     hook->pending++;
     ad_list_push(&m->target->queue, &m->link);
@@ -303,7 +305,8 @@ void ad_sim_webhooks_set_factor(struct ad_sim_webhooks *ws, double factor)
 
 /* --- Opening and closing --- */
 
-void ad_sim_webhooks_open(struct ad_sim_webhooks *ws, struct ad_loop *loop, struct ad_sim_store *store, uint64_t seed)
+void ad_sim_webhooks_open(struct ad_sim_webhooks *ws, struct ad_loop *loop,
+                          struct ad_sim_store *store, uint64_t seed)
 {
     *ws = (struct ad_sim_webhooks){ .store = store,
                                     .loop = loop,

@@ -25,7 +25,8 @@ static struct ad_sim_object *pick_object(struct ad_sim_edits *e)
     return s->objects[ad_rand_below(&e->rand, s->objects_n)];
 }
 
-/* True when something happened. Restricted to some objects, an edit leaves all others as they are. */
+/* True when something happened. Restricted to some objects, an edit leaves all others as they
+ * are. */
 static bool do_one(struct ad_sim_edits *e, int kind)
 {
     struct ad_sim_object *o = pick_object(e);
@@ -80,7 +81,8 @@ static bool parse_objects(struct ad_sim_call *c, struct ad_sim_edits *e)
     AD_JSON_FOREACH (it, ad_json_get(c->body, "objects")) {
         struct ad_sim_object *o = ad_sim_object_find(c->store, ad_json_str(it));
         if (!o || e->objects_n == AD_LEN(e->objects)) {
-            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.", AD_FMT(ad_json_str(it)));
+            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.",
+                       AD_FMT(ad_json_str(it)));
             return false;
         }
         e->objects[e->objects_n++] = o;
@@ -131,7 +133,8 @@ static void start(struct ad_sim_call *c, struct ad_sim_edits *e)
         e->per_second[kind] = 0;
         e->due[kind] = 0;
         const struct ad_json *v = ad_json_get(c->body, rate_names[kind]);
-        if (v && (!ad_json_f64(v, &e->per_second[kind]) || e->per_second[kind] < 0 || e->per_second[kind] > 100000)) {
+        if (v && (!ad_json_f64(v, &e->per_second[kind]) || e->per_second[kind] < 0 ||
+                  e->per_second[kind] > 100000)) {
             ad_sim_issue(c, "number", "number", "%s", rate_names[kind]);
         }
     }

@@ -1,8 +1,9 @@
 #include "base/mem.h"
 #include "sim.h"
 
-static const char *const kinds[AD_SIM_FAULT_KINDS] = { "latency", "status",  "garbage", "broken_json", "half_body",
-                                                       "reset",   "silence", "slow",    "stale" };
+static const char *const kinds[AD_SIM_FAULT_KINDS] = { "latency",     "status",    "garbage",
+                                                       "broken_json", "half_body", "reset",
+                                                       "silence",     "slow",      "stale" };
 
 void ad_sim_faults_init(struct ad_sim_faults *f, uint64_t seed)
 {
@@ -24,9 +25,11 @@ void ad_sim_faults_clear(struct ad_sim_faults *f)
     }
 }
 
-static bool strikes(struct ad_sim_faults *f, const struct ad_sim_fault *fault, unsigned method, struct ad_str path)
+static bool strikes(struct ad_sim_faults *f, const struct ad_sim_fault *fault, unsigned method,
+                    struct ad_str path)
 {
-    return (!fault->method || fault->method == method) && ad_str_starts(path, ad_str_c(fault->route)) &&
+    return (!fault->method || fault->method == method) &&
+           ad_str_starts(path, ad_str_c(fault->route)) &&
            (double)ad_rand_below(&f->rand, 1000000) < fault->rate * 1000000.0;
 }
 
@@ -90,7 +93,9 @@ static struct ad_sim_fault *parse(struct ad_sim_call *c)
     const struct ad_json *route = ad_json_get(c->body, "route");
     struct ad_str method = ad_json_str(ad_json_get(c->body, "method"));
     ad_list_init(&fault->link);
-    *fault = (struct ad_sim_fault){ .link = fault->link, .rate = 1.0, .at = 100, .left = UINT64_MAX, .stale_ms = 5000 };
+    *fault = (struct ad_sim_fault){
+        .link = fault->link, .rate = 1.0, .at = 100, .left = UINT64_MAX, .stale_ms = 5000
+    };
     ad_list_init(&fault->link);
     if (take_number(c, "status", &status)) {
         fault->kind = AD_SIM_FAULT_STATUS;

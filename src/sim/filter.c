@@ -47,9 +47,15 @@ static const struct {
     const char *name;
     enum ad_sim_op op;
 } operators[] = {
-    { "$eq", AD_SIM_EQ },           { "$in", AD_SIM_IN },         { "$not_empty", AD_SIM_NOT_EMPTY },
-    { "$contains", AD_SIM_CONTAINS }, { "$starts_with", AD_SIM_STARTS }, { "$ends_with", AD_SIM_ENDS },
-    { "$lt", AD_SIM_LT },           { "$lte", AD_SIM_LTE },       { "$gt", AD_SIM_GT },
+    { "$eq", AD_SIM_EQ },
+    { "$in", AD_SIM_IN },
+    { "$not_empty", AD_SIM_NOT_EMPTY },
+    { "$contains", AD_SIM_CONTAINS },
+    { "$starts_with", AD_SIM_STARTS },
+    { "$ends_with", AD_SIM_ENDS },
+    { "$lt", AD_SIM_LT },
+    { "$lte", AD_SIM_LTE },
+    { "$gt", AD_SIM_GT },
     { "$gte", AD_SIM_GTE },
 };
 
@@ -120,8 +126,7 @@ static bool operand_in(const struct compiler *k, const struct ad_json *v, struct
         return false;
     }
     c->in = take(k->arena, (v->count + 1) * sizeof(c->in[0]));
-    AD_JSON_FOREACH(it, v)
-    {
+    AD_JSON_FOREACH (it, v) {
         struct ad_sim_cond one = { .prop = c->prop };
         if (!operand(it, &one) || !one.s.p) {
             return false;
@@ -131,8 +136,8 @@ static bool operand_in(const struct compiler *k, const struct ad_json *v, struct
     return true;
 }
 
-static bool add_cond(const struct compiler *k, struct ad_sim_pred *p, const struct ad_sim_prop *prop,
-                     enum ad_sim_op op, const struct ad_json *v)
+static bool add_cond(const struct compiler *k, struct ad_sim_pred *p,
+                     const struct ad_sim_prop *prop, enum ad_sim_op op, const struct ad_json *v)
 {
     struct ad_sim_cond *c = take(k->arena, sizeof(*c));
     c->prop = prop;
@@ -149,11 +154,10 @@ static bool add_cond(const struct compiler *k, struct ad_sim_pred *p, const stru
 }
 
 /* {"$gte":1,"$lt":5} of one property. */
-static bool add_operators(const struct compiler *k, struct ad_sim_pred *p, const struct ad_sim_prop *prop,
-                          const struct ad_json *v)
+static bool add_operators(const struct compiler *k, struct ad_sim_pred *p,
+                          const struct ad_sim_prop *prop, const struct ad_json *v)
 {
-    AD_JSON_FOREACH(it, v)
-    {
+    AD_JSON_FOREACH (it, v) {
         enum ad_sim_op op = AD_SIM_EQ;
         if (!find_operator(it->key, &op) || !add_cond(k, p, prop, op, it)) {
             return false;
@@ -170,8 +174,7 @@ static bool add_conds(const struct compiler *k, struct ad_sim_pred *p, const str
     if (v->type != AD_JSON_OBJECT) {
         return add_cond(k, p, main, AD_SIM_EQ, v);
     }
-    AD_JSON_FOREACH(it, v)
-    {
+    AD_JSON_FOREACH (it, v) {
         enum ad_sim_op op = AD_SIM_EQ;
         bool ok = false;
         if (find_operator(it->key, &op)) {
@@ -190,21 +193,22 @@ static bool add_conds(const struct compiler *k, struct ad_sim_pred *p, const str
 
 /* --- Paths --- */
 
-static bool is_object(const struct ad_sim_object *o, const struct ad_sim_store *s, struct ad_str ref)
+static bool is_object(const struct ad_sim_object *o, const struct ad_sim_store *s,
+                      struct ad_str ref)
 {
     return ad_sim_object_find(s, ref) == o;
 }
 
 /* [["people","company"],["companies","name"]] from the object being queried. */
-static bool walk_path(const struct ad_sim_store *s, const struct ad_sim_object *o, const struct ad_json *path,
-                      const struct ad_sim_attr *hops[AD_SIM_HOPS_MAX], unsigned *n)
+static bool walk_path(const struct ad_sim_store *s, const struct ad_sim_object *o,
+                      const struct ad_json *path, const struct ad_sim_attr *hops[AD_SIM_HOPS_MAX],
+                      unsigned *n)
 {
     *n = 0;
     if (!ad_json_is(path, AD_JSON_ARRAY) || path->count == 0 || path->count > AD_SIM_HOPS_MAX) {
         return false;
     }
-    AD_JSON_FOREACH(it, path)
-    {
+    AD_JSON_FOREACH (it, path) {
         struct ad_str object = ad_json_str(ad_json_at(it, 0));
         struct ad_str attr = ad_json_str(ad_json_at(it, 1));
         const struct ad_sim_object *here = object.p ? ad_sim_object_find(s, object) : NULL;
@@ -244,7 +248,8 @@ struct frame {
     size_t n;                 /* operands so far */
 };
 
-static bool emit_pred(const struct compiler *k, const struct frame *stack, size_t depth, struct ad_sim_pred *p)
+static bool emit_pred(const struct compiler *k, const struct frame *stack, size_t depth,
+                      struct ad_sim_pred *p)
 {
     bool must = true;
     for (size_t i = 0; i < depth; i++) {
@@ -260,7 +265,8 @@ static bool emit_pred(const struct compiler *k, const struct frame *stack, size_
     return true;
 }
 
-static bool compile_attr(const struct compiler *k, const struct ad_json *member, struct ad_sim_pred **out)
+static bool compile_attr(const struct compiler *k, const struct ad_json *member,
+                         struct ad_sim_pred **out)
 {
     struct ad_sim_pred *p = take(k->arena, sizeof(*p));
     p->hops[0] = ad_sim_attr_find(k->object, member->key);
@@ -269,7 +275,8 @@ static bool compile_attr(const struct compiler *k, const struct ad_json *member,
     return p->hops[0] && add_conds(k, p, member);
 }
 
-static bool compile_path(const struct compiler *k, const struct ad_json *filter, struct ad_sim_pred **out)
+static bool compile_path(const struct compiler *k, const struct ad_json *filter,
+                         struct ad_sim_pred **out)
 {
     struct ad_sim_pred *p = take(k->arena, sizeof(*p));
     const struct ad_json *constraints = ad_json_get(filter, "constraints");
@@ -289,7 +296,8 @@ static bool push(struct frame *stack, size_t *depth, struct frame frame)
 }
 
 /* A filter object: a path, or members that all must hold. */
-static bool open_filter(const struct compiler *k, const struct ad_json *filter, struct frame *stack, size_t *depth)
+static bool open_filter(const struct compiler *k, const struct ad_json *filter, struct frame *stack,
+                        size_t *depth)
 {
     if (!ad_json_is(filter, AD_JSON_OBJECT)) {
         return false;
@@ -302,7 +310,8 @@ static bool open_filter(const struct compiler *k, const struct ad_json *filter, 
     return push(stack, depth, (struct frame){ OP_AND, false, filter->child, 0 });
 }
 
-static bool open_member(const struct compiler *k, const struct ad_json *member, struct frame *stack, size_t *depth)
+static bool open_member(const struct compiler *k, const struct ad_json *member, struct frame *stack,
+                        size_t *depth)
 {
     struct ad_sim_pred *p = NULL;
     bool all = ad_str_eq(member->key, AD_STR("$and"));
@@ -311,7 +320,8 @@ static bool open_member(const struct compiler *k, const struct ad_json *member, 
                push(stack, depth, (struct frame){ all ? OP_AND : OP_OR, true, member->child, 0 });
     }
     if (ad_str_eq(member->key, AD_STR("$not"))) {
-        return push(stack, depth, (struct frame){ OP_NOT, true, NULL, 0 }) && open_filter(k, member, stack, depth);
+        return push(stack, depth, (struct frame){ OP_NOT, true, NULL, 0 }) &&
+               open_filter(k, member, stack, depth);
     }
     stack[*depth - 1].n++;
     return compile_attr(k, member, &p) && emit_pred(k, stack, *depth, p);
@@ -349,8 +359,9 @@ static bool compile(const struct compiler *k, const struct ad_json *json)
     return true;
 }
 
-bool ad_sim_filter_compile(const struct ad_sim_store *s, const struct ad_sim_object *o, const struct ad_json *json,
-                           struct ad_arena *arena, struct ad_sim_filter **out)
+bool ad_sim_filter_compile(const struct ad_sim_store *s, const struct ad_sim_object *o,
+                           const struct ad_json *json, struct ad_arena *arena,
+                           struct ad_sim_filter **out)
 {
     struct ad_sim_filter *f = take(arena, sizeof(*f));
     struct compiler k = { .store = s, .object = o, .arena = arena, .filter = f };
@@ -436,7 +447,8 @@ static bool holds(const struct ad_sim_cond *c, const struct ad_sim_key *key)
     return false;
 }
 
-static bool meets_all(const struct ad_sim_store *s, const struct ad_sim_cond *c, const struct ad_sim_value *v)
+static bool meets_all(const struct ad_sim_store *s, const struct ad_sim_cond *c,
+                      const struct ad_sim_value *v)
 {
     for (; c; c = c->next) {
         struct ad_sim_key key;
@@ -452,7 +464,8 @@ static bool meets_all(const struct ad_sim_store *s, const struct ad_sim_cond *c,
 }
 
 /* Depth first over all values on the way, with a cursor per step. */
-static bool match_pred(const struct ad_sim_store *s, const struct ad_sim_pred *p, const struct ad_sim_record *r)
+static bool match_pred(const struct ad_sim_store *s, const struct ad_sim_pred *p,
+                       const struct ad_sim_record *r)
 {
     struct {
         const struct ad_sim_value *v;
@@ -516,8 +529,8 @@ bool ad_sim_filter_match(const struct ad_sim_filter *f, const struct ad_sim_reco
 
 /* --- Sorts --- */
 
-bool ad_sim_sort_compile(const struct ad_sim_store *s, const struct ad_sim_object *o, const struct ad_json *json,
-                         struct ad_sim_sort *out)
+bool ad_sim_sort_compile(const struct ad_sim_store *s, const struct ad_sim_object *o,
+                         const struct ad_json *json, struct ad_sim_sort *out)
 {
     struct ad_str direction = ad_json_str(ad_json_get(json, "direction"));
     struct ad_str attr = ad_json_str(ad_json_get(json, "attribute"));

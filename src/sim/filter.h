@@ -1,7 +1,8 @@
 /* Filters and sorts of a query: compiled once, asked of each record.
  *
- * A filter is a tree of $and, $or and $not over predicates; it is kept in postfix order, so that neither compiling nor matching recurses. A
- * predicate is a path of references (one step for a plain attribute) and conditions that one value at its end must all meet. */
+ * A filter is a tree of $and, $or and $not over predicates; it is kept in postfix order, so that
+ * neither compiling nor matching recurses. A predicate is a path of references (one step for a
+ * plain attribute) and conditions that one value at its end must all meet. */
 #ifndef AD_SIM_FILTER_H
 #define AD_SIM_FILTER_H
 
@@ -12,9 +13,9 @@
 struct ad_sim_cond {
     const struct ad_sim_prop *prop;
     enum ad_sim_op op;
-    struct ad_str s;       /* operand, by the kind of the property */
+    struct ad_str s; /* operand, by the kind of the property */
     int64_t i;
-    struct ad_str *in;     /* operands of $in */
+    struct ad_str *in; /* operands of $in */
     size_t in_n;
     struct ad_sim_cond *next;
 };
@@ -34,8 +35,9 @@ struct ad_sim_pred *ad_sim_filter_musts(const struct ad_sim_filter *f);
 bool ad_sim_filter_is_musts(const struct ad_sim_filter *f);
 
 /* False: Attio would answer filter_error. A NULL `json` matches everything. */
-AD_MUST_CHECK bool ad_sim_filter_compile(const struct ad_sim_store *s, const struct ad_sim_object *o,
-                                         const struct ad_json *json, struct ad_arena *arena, struct ad_sim_filter **out);
+AD_MUST_CHECK bool ad_sim_filter_compile(const struct ad_sim_store *s,
+                                         const struct ad_sim_object *o, const struct ad_json *json,
+                                         struct ad_arena *arena, struct ad_sim_filter **out);
 bool ad_sim_filter_match(const struct ad_sim_filter *f, const struct ad_sim_record *r);
 
 struct ad_sim_sort {

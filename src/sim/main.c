@@ -15,7 +15,8 @@ static const char usage[] =
     "  --people N --companies N --deals N   made-up records, default 0\n"
     "  --seed S                same seed, same workspace; default 1\n"
     "  --ties N                so many of the oldest people share one created_at\n"
-    "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no limit\n"
+    "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no "
+    "limit\n"
     "  --limits on|off         Attio's 100 reads and 25 writes per second\n"
     "  --workspace-slug SLUG   default sim\n"
     "  --log-level debug|info|warn|error\n"
@@ -67,9 +68,11 @@ static bool take(struct arguments *a, const char *name, const char *value)
     struct {
         const char *name;
         uint64_t *to;
-    } numbers[] = { { "--people", &a->sim.sizes.people },   { "--companies", &a->sim.sizes.companies },
-                    { "--deals", &a->sim.sizes.deals },     { "--ties", &a->sim.sizes.ties },
-                    { "--seed", &a->sim.seed },             { "--rate-per-url", &a->sim.rate_per_url } };
+    } numbers[] = {
+        { "--people", &a->sim.sizes.people }, { "--companies", &a->sim.sizes.companies },
+        { "--deals", &a->sim.sizes.deals },   { "--ties", &a->sim.sizes.ties },
+        { "--seed", &a->sim.seed },           { "--rate-per-url", &a->sim.rate_per_url }
+    };
     for (size_t i = 0; i < AD_LEN(numbers); i++) {
         if (strcmp(name, numbers[i].name) == 0) {
             return take_u64(value, numbers[i].to);
@@ -93,7 +96,9 @@ static bool take(struct arguments *a, const char *name, const char *value)
 static bool parse(int argc, char **argv, struct arguments *a)
 {
     *a = (struct arguments){ .level = AD_LOG_INFO };
-    a->sim = (struct ad_sim_opts){ .api_key = "sim-key", .slug = "sim", .seed = 1, .rate_per_url = 25, .limits = true };
+    a->sim = (struct ad_sim_opts){
+        .api_key = "sim-key", .slug = "sim", .seed = 1, .rate_per_url = 25, .limits = true
+    };
     AD_IGNORE(!take_listen("127.0.0.1:4010", &a->sim.listen), "it is one");
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -101,8 +106,8 @@ static bool parse(int argc, char **argv, struct arguments *a)
         } else if (strcmp(argv[i], "--version") == 0) {
             a->version = true;
         } else if (i + 1 == argc || !take(a, argv[i], argv[i + 1])) {
-            AD_IGNORE(fprintf(stderr, "attio-sim: %s%s%s is not understood; --help\n", argv[i], i + 1 < argc ? " " : "",
-                              i + 1 < argc ? argv[i + 1] : "") < 0,
+            AD_IGNORE(fprintf(stderr, "attio-sim: %s%s%s is not understood; --help\n", argv[i],
+                              i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "") < 0,
                       "stderr is all there is");
             return false;
         } else {

@@ -3,8 +3,8 @@
  *   workspace -> objects -> attributes -> options and statuses
  *                        -> records -> values, sorted by attribute
  *
- * A record holds an array of 24-byte values; text lies in packs behind them. Records of an object are found by id (hash), by unique value
- * (hash) and in the order of their creation (sorted array).
+ * A record holds an array of 24-byte values; text lies in packs behind them. Records of an object
+ * are found by id (hash), by unique value (hash) and in the order of their creation (sorted array).
  *
  * A simulator without memory is of no use to anybody: allocation failures end it. */
 #ifndef AD_SIM_MODEL_H
@@ -16,9 +16,9 @@
 #include "base/rand.h"
 #include "pen.h"
 
-void *ad_sim_alloc(size_t size);            /* zeroed, never NULL */
-void *ad_sim_grow(void *p, size_t size);    /* never NULL */
-char *ad_sim_copy(struct ad_str s);         /* NUL-terminated; NULL for an absent one */
+void *ad_sim_alloc(size_t size);         /* zeroed, never NULL */
+void *ad_sim_grow(void *p, size_t size); /* never NULL */
+char *ad_sim_copy(struct ad_str s);      /* NUL-terminated; NULL for an absent one */
 
 struct ad_sim_object;
 struct ad_sim_attr;
@@ -66,7 +66,7 @@ struct ad_sim_value {
     uint16_t attr; /* place of the attribute in its object */
     uint8_t actor; /* who wrote it: place in the workspace's actors */
     uint8_t type;  /* enum ad_sim_type_id */
-    uint32_t aux;  /* actor reference: place of the actor; phone: its country; interaction: kind and owner */
+    uint32_t aux;  /* place of the actor; country of a phone; kind and owner of an interaction */
     int64_t from_ns;
     union {
         int64_t i; /* number, currency: ten-thousandths; date: days; times: ns; rating; checkbox */
@@ -117,8 +117,8 @@ struct ad_sim_attr {
     struct ad_sim_object **allowed;
     size_t allowed_n;
     char currency[4];
-    const char *display; /* of a currency */
-    struct ad_map uniques; /* normalised value -> struct ad_sim_unique */
+    const char *display;      /* of a currency */
+    struct ad_map uniques;    /* normalised value -> struct ad_sim_unique */
     struct ad_str open, tail; /* ,"slug":[ and ,"attribute_type":"text"} */
 };
 
@@ -159,7 +159,12 @@ struct ad_sim_member {
 };
 
 #define AD_SIM_MEMBERS 5
-enum { AD_SIM_ACTOR_SYSTEM, AD_SIM_ACTOR_TOKEN, AD_SIM_ACTOR_MEMBERS, AD_SIM_ACTORS = 2 + AD_SIM_MEMBERS };
+enum {
+    AD_SIM_ACTOR_SYSTEM,
+    AD_SIM_ACTOR_TOKEN,
+    AD_SIM_ACTOR_MEMBERS,
+    AD_SIM_ACTORS = 2 + AD_SIM_MEMBERS
+};
 
 /* Something that happened. Ids only, as Attio sends it. */
 struct ad_sim_event {
@@ -199,7 +204,8 @@ struct ad_sim_store {
     size_t shadows_n;
 };
 
-void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uint64_t seed, const char *slug);
+void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uint64_t seed,
+                       const char *slug);
 void ad_sim_store_fini(struct ad_sim_store *s);
 /* Now, in whole milliseconds as Attio stamps. */
 int64_t ad_sim_now(struct ad_sim_store *s);
@@ -208,26 +214,30 @@ void ad_sim_new_id(struct ad_rand *r, uint8_t out[16]);
 void ad_sim_emit(struct ad_sim_store *s, const struct ad_sim_event *event);
 
 /* Objects and attributes. References are slug or id. */
-struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug, struct ad_str singular,
-                                        struct ad_str plural);
+struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
+                                        struct ad_str singular, struct ad_str plural);
 struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad_str ref);
 /* An attribute with slug, title and type set and nothing else; becomes the object's last. */
-struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o, struct ad_str slug,
-                                    struct ad_str title, enum ad_sim_type_id type);
+struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o,
+                                    struct ad_str slug, struct ad_str title,
+                                    enum ad_sim_type_id type);
 struct ad_sim_attr *ad_sim_attr_find(const struct ad_sim_object *o, struct ad_str ref);
 void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug);
 /* The record_id, created_at and created_by that every object has. */
 void ad_sim_object_made(struct ad_sim_store *s, struct ad_sim_object *o);
-struct ad_sim_option *ad_sim_option_add(struct ad_sim_store *s, struct ad_sim_attr *a, struct ad_str title);
+struct ad_sim_option *ad_sim_option_add(struct ad_sim_store *s, struct ad_sim_attr *a,
+                                        struct ad_str title);
 struct ad_sim_option *ad_sim_option_find(const struct ad_sim_attr *a, struct ad_str ref);
 /* After a change of its fields. */
-void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a, struct ad_sim_option *option);
+void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a,
+                          struct ad_sim_option *option);
 void ad_sim_relate(struct ad_sim_attr *a, struct ad_sim_attr *b);
 void ad_sim_allow(struct ad_sim_attr *a, struct ad_sim_object *target);
 
 /* Records. */
 struct ad_sim_record *ad_sim_record_find(const struct ad_sim_object *o, const uint8_t id[16]);
-/* The values of one attribute, in order. `made` is room for the one value of a made-up attribute. */
+/* The values of one attribute, in order. `made` is room for the one value of a made-up
+ * attribute. */
 const struct ad_sim_value *ad_sim_values(const struct ad_sim_record *r, const struct ad_sim_attr *a,
                                          struct ad_sim_value *made, size_t *n);
 /* Who holds this unique value, or NULL. */
@@ -244,30 +254,39 @@ void ad_sim_draft_add(struct ad_sim_draft *d, struct ad_sim_value v);
 void ad_sim_draft_drop(struct ad_sim_draft *d);
 
 /* Makes a record; drafts are taken over. Emits record.created. Unique clashes have been checked. */
-struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o, struct ad_sim_draft *drafts,
-                                           size_t n, uint8_t actor);
-/* Writes; emits one record.updated for each attribute that changed, also on the other side of relationships. Returns how many changed here. */
-size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_sim_draft *drafts, size_t n,
-                           uint8_t actor);
+struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o,
+                                           struct ad_sim_draft *drafts, size_t n, uint8_t actor);
+/* Writes; emits one record.updated for each attribute that changed, also on the other side of
+ * relationships. Returns how many changed here. */
+size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r,
+                           struct ad_sim_draft *drafts, size_t n, uint8_t actor);
 void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8_t actor);
 /* A record without events, created at a given time: for seeding. */
-struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns, uint8_t actor);
-/* Adds a value at the end of its attribute; keeps the index of unique values. No events, no relationship. */
+struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns,
+                                         uint8_t actor);
+/* Adds a value at the end of its attribute; keeps the index of unique values. No events, no
+ * relationship. */
 void ad_sim_value_append(struct ad_sim_record *r, struct ad_sim_value v);
 /* First place at or after which created_ns >= ns. */
 size_t ad_sim_sorted_from(const struct ad_sim_object *o, int64_t ns);
 /* The record as it was `ms` ago as far as that is remembered; NULL: it did not exist. */
-const struct ad_sim_record *ad_sim_record_was(const struct ad_sim_store *s, const struct ad_sim_record *r, uint64_t since_ms);
-const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s, const struct ad_sim_object *o,
-                                               const uint8_t id[16], uint64_t since_ms);
+const struct ad_sim_record *ad_sim_record_was(const struct ad_sim_store *s,
+                                              const struct ad_sim_record *r, uint64_t since_ms);
+const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s,
+                                               const struct ad_sim_object *o, const uint8_t id[16],
+                                               uint64_t since_ms);
 
 /* {"id":...,"created_at":...,"web_url":...,"values":{...}} */
-void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r);
+void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                          const struct ad_sim_record *r);
 /* One value with its four general properties. `until_ns` 0: active. */
-void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_attr *a,
-                         const struct ad_sim_value *v, int64_t until_ns);
-/* {"record_id":...,"created_at":...,"values":{...}}: the values exactly as they are read, or compact: only attributes with values, without the
- * four general properties, so that two runs can be compared. */
-void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r, bool compact);
+void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                         const struct ad_sim_attr *a, const struct ad_sim_value *v,
+                         int64_t until_ns);
+/* {"record_id":...,"created_at":...,"values":{...}}: the values exactly as they are read, or
+ * compact: only attributes with values, without the four general properties, so that two runs can
+ * be compared. */
+void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                         const struct ad_sim_record *r, bool compact);
 
 #endif

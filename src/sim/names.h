@@ -1,5 +1,6 @@
-/* The only names the simulator ever makes up. tests/lint/sim_names.txt holds the same words, so that a scan of all logs can look for them: they
- * are unlike any name or word, to make a hit mean a leak. */
+/* The only names the simulator ever makes up. tests/lint/sim_names.txt holds the same words, so
+ * that a scan of all logs can look for them: they are unlike any name or word, to make a hit mean a
+ * leak. */
 #ifndef AD_SIM_NAMES_H
 #define AD_SIM_NAMES_H
 

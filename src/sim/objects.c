@@ -1,6 +1,6 @@
 /* Objects, attributes, select options, statuses. */
-#include "call.h"
 #include "base/mem.h"
+#include "call.h"
 #include "types.h"
 
 /* --- Writing them --- */
@@ -175,8 +175,9 @@ static void create_object(struct ad_sim_call *c)
                     "Failed to create object. Please ensure your api_slug and names are unique.");
         return;
     }
-    struct ad_sim_object *o = ad_sim_object_add(c->store, slug, ad_json_str(ad_json_get(data, "singular_noun")),
-                                                ad_json_str(ad_json_get(data, "plural_noun")));
+    struct ad_sim_object *o =
+        ad_sim_object_add(c->store, slug, ad_json_str(ad_json_get(data, "singular_noun")),
+                          ad_json_str(ad_json_get(data, "plural_noun")));
     o->created_ns = ad_sim_now(c->store);
     ad_sim_object_made(c->store, o);
     answer_object(c, o);
@@ -202,7 +203,8 @@ static void patch_object(struct ad_sim_call *c)
     const struct ad_json *slug = ad_json_get(data, "api_slug");
     if (data->count == 0) {
         ad_sim_bad(c, "validation_type",
-                   "You passed an empty payload. Please ensure you are updating at least one property in your request.");
+                   "You passed an empty payload. Please ensure you are updating at least one "
+                   "property in your request.");
         return;
     }
     struct ad_sim_object *other = slug ? ad_sim_object_find(c->store, slug->str) : NULL;
@@ -303,8 +305,7 @@ static void set_config(struct ad_sim_attr *a, const struct ad_json *config)
     const struct ad_json *allowed = ad_json_path(config, "record_reference.allowed_objects");
     if (allowed && a->type == AD_SIM_REFERENCE) {
         a->allowed_n = 0;
-        AD_JSON_FOREACH(it, allowed)
-        {
+        AD_JSON_FOREACH (it, allowed) {
             ad_sim_allow(a, ad_sim_object_find(a->object->store, ad_json_str(it)));
         }
     }
@@ -313,11 +314,11 @@ static void set_config(struct ad_sim_attr *a, const struct ad_json *config)
 /* The objects a reference may point to exist; else the 400 has been set. */
 static bool config_ok(struct ad_sim_call *c, const struct ad_json *data)
 {
-    AD_JSON_FOREACH(it, ad_json_path(data, "config.record_reference.allowed_objects"))
-    {
+    AD_JSON_FOREACH (it, ad_json_path(data, "config.record_reference.allowed_objects")) {
         struct ad_str ref = ad_json_str(it);
         if (!ref.p || !ad_sim_object_find(c->store, ref)) {
-            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.", AD_FMT(ref));
+            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.",
+                       AD_FMT(ref));
             return false;
         }
     }
@@ -325,7 +326,8 @@ static bool config_ok(struct ad_sim_call *c, const struct ad_json *data)
 }
 
 /* The other side of a two-way pair. False: an error has been set. */
-static bool relationship_ok(struct ad_sim_call *c, const struct ad_json *data, struct ad_sim_object **other)
+static bool relationship_ok(struct ad_sim_call *c, const struct ad_json *data,
+                            struct ad_sim_object **other)
 {
     const struct ad_json *r = ad_json_get(data, "relationship");
     *other = NULL;
@@ -351,8 +353,8 @@ static bool relationship_ok(struct ad_sim_call *c, const struct ad_json *data, s
     return true;
 }
 
-static struct ad_sim_attr *add_attr(struct ad_sim_call *c, struct ad_sim_object *o, const struct ad_json *data,
-                                    enum ad_sim_type_id type)
+static struct ad_sim_attr *add_attr(struct ad_sim_call *c, struct ad_sim_object *o,
+                                    const struct ad_json *data, enum ad_sim_type_id type)
 {
     struct ad_sim_attr *a = ad_sim_attr_add(c->store, o, ad_json_str(ad_json_get(data, "api_slug")),
                                             ad_json_str(ad_json_get(data, "title")), type);
@@ -369,8 +371,9 @@ static struct ad_sim_attr *add_attr(struct ad_sim_call *c, struct ad_sim_object 
 static void add_partner(struct ad_sim_call *c, struct ad_sim_attr *a, struct ad_sim_object *other,
                         const struct ad_json *data)
 {
-    struct ad_sim_attr *b = ad_sim_attr_add(c->store, other, ad_json_str(ad_json_get(data, "api_slug")),
-                                            ad_json_str(ad_json_get(data, "title")), AD_SIM_REFERENCE);
+    struct ad_sim_attr *b =
+        ad_sim_attr_add(c->store, other, ad_json_str(ad_json_get(data, "api_slug")),
+                        ad_json_str(ad_json_get(data, "title")), AD_SIM_REFERENCE);
     AD_IGNORE(!set_flag(&b->multi, ad_json_get(data, "is_multiselect")), "checked before");
     b->created_ns = a->created_ns;
     ad_sim_allow(b, a->object);
@@ -410,7 +413,8 @@ static void create_attr(struct ad_sim_call *c)
     if (ad_sim_attr_find(o, ad_json_str(ad_json_get(data, "api_slug"))) ||
         (other && ad_sim_attr_find(other, ad_json_str(ad_json_get(there, "api_slug"))))) {
         ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict",
-                    "An attribute with the same API slug already exists on this object. Please choose a different API slug.");
+                    "An attribute with the same API slug already exists on this object. Please "
+                    "choose a different API slug.");
         return;
     }
     struct ad_sim_attr *a = add_attr(c, o, data, type);
@@ -451,7 +455,8 @@ static void patch_attr(struct ad_sim_call *c)
     struct ad_sim_attr *same = slug ? ad_sim_attr_find(o, slug->str) : NULL;
     if (same && same != a) {
         ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict",
-                    "An attribute with the same API slug already exists on this object. Please choose a different API slug.");
+                    "An attribute with the same API slug already exists on this object. Please "
+                    "choose a different API slug.");
         return;
     }
     if (slug) {
@@ -482,7 +487,8 @@ static struct ad_sim_attr *option_attr(struct ad_sim_call *c)
     struct ad_sim_attr *a = o ? ad_sim_call_attr(c, o, 1) : NULL;
     bool status = is_status_route(c);
     if (a && a->type != (status ? AD_SIM_STATUS : AD_SIM_SELECT)) {
-        ad_sim_bad(c, "validation_type", "This attribute is not a %s attribute.", status ? "status" : "select");
+        ad_sim_bad(c, "validation_type", "This attribute is not a %s attribute.",
+                   status ? "status" : "select");
         return NULL;
     }
     return a;
@@ -514,14 +520,16 @@ static bool title_free(struct ad_sim_call *c, const struct ad_sim_attr *a, struc
     if (!same || same == except) {
         return true;
     }
-    ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict", "There is already another %s with the title \"%.*s\".",
+    ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict",
+                "There is already another %s with the title \"%.*s\".",
                 is_status_route(c) ? "status" : "select option", AD_FMT(title));
     return false;
 }
 
 static void set_option(struct ad_sim_option *option, const struct ad_json *data)
 {
-    AD_IGNORE(!set_flag(&option->celebrates, ad_json_get(data, "celebration_enabled")), "checked before");
+    AD_IGNORE(!set_flag(&option->celebrates, ad_json_get(data, "celebration_enabled")),
+              "checked before");
     AD_IGNORE(!set_flag(&option->archived, ad_json_get(data, "is_archived")), "checked before");
     set_text(&option->target_time, ad_json_get(data, "target_time_in_status"));
 }
@@ -564,8 +572,8 @@ static void patch_option(struct ad_sim_call *c)
     struct ad_sim_option *option = ad_sim_option_find(a, ref);
     const char *word = is_status_route(c) ? "status" : "select";
     if (!option) {
-        ad_sim_bad(c, "value_not_found", "Cannot find %s attribute with %s option title \"%.*s\".", word, word,
-                   AD_FMT(ref));
+        ad_sim_bad(c, "value_not_found", "Cannot find %s attribute with %s option title \"%.*s\".",
+                   word, word, AD_FMT(ref));
         return;
     }
     ad_sim_check(c, c->body, "", option_fields, AD_LEN(option_fields));

@@ -30,9 +30,8 @@ static const char hex[] = "0123456789abcdef";
 
 static void put_escape(struct ad_sim_pen *p, unsigned char c)
 {
-    static const char short_form[] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',
-                                       ['\r'] = 'r', ['\t'] = 't', ['"'] = '"',
-                                       ['\\'] = '\\' };
+    static const char short_form[] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                       ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\' };
     if (c < sizeof(short_form) && short_form[c]) {
         ad_sim_put_n(p, (const char[]){ '\\', short_form[c] }, 2);
         return;

@@ -1,7 +1,8 @@
 /* The fast way to write JSON: straight into a buffer.
  *
- * Pages of 500 records are most of what the simulator sends, so records and values are written by this pen; everything else goes through
- * base/json_write.h. The caller places brackets, commas and keys; strings are escaped here. */
+ * Pages of 500 records are most of what the simulator sends, so records and values are written by
+ * this pen; everything else goes through base/json_write.h. The caller places brackets, commas and
+ * keys; strings are escaped here. */
 #ifndef AD_SIM_PEN_H
 #define AD_SIM_PEN_H
 

@@ -5,9 +5,10 @@
 /* How a page is found:
  *
  *   by id or by a unique value    the few candidates come from the hash indexes
- *   otherwise                     the records in the order of creation, narrowed by bounds on created_at
+ *   otherwise                     the records in the order of creation, within bounds on created_at
  *
- * Without another sort the second walk stops when the page is full, and when the bounds are the whole filter it begins at the offset. */
+ * Without another sort the second walk stops when the page is full, and when the bounds are the
+ * whole filter it begins at the offset. */
 
 struct bounds {
     size_t from, to; /* places in object->sorted */
@@ -75,13 +76,15 @@ static struct bounds find_bounds(const struct ad_sim_query *q, bool *whole)
 
 static const struct ad_sim_record **room(const struct ad_sim_query *q, size_t n)
 {
-    const struct ad_sim_record **p = ad_arena_alloc(q->arena, (n + 1) * sizeof(struct ad_sim_record *));
+    const struct ad_sim_record **p =
+        ad_arena_alloc(q->arena, (n + 1) * sizeof(struct ad_sim_record *));
     AD_ASSERT(p);
     return p;
 }
 
 /* The condition that names a few records outright. */
-static const struct ad_sim_cond *find_few(const struct ad_sim_query *q, const struct ad_sim_attr **attr)
+static const struct ad_sim_cond *find_few(const struct ad_sim_query *q,
+                                          const struct ad_sim_attr **attr)
 {
     for (const struct ad_sim_pred *p = ad_sim_filter_musts(q->filter); p; p = p->next_must) {
         const struct ad_sim_attr *a = p->hops[0];
@@ -100,7 +103,8 @@ static const struct ad_sim_cond *find_few(const struct ad_sim_query *q, const st
     return NULL;
 }
 
-static const struct ad_sim_record *look_up(const struct ad_sim_query *q, const struct ad_sim_attr *a, struct ad_str key)
+static const struct ad_sim_record *look_up(const struct ad_sim_query *q,
+                                           const struct ad_sim_attr *a, struct ad_str key)
 {
     uint8_t id[16];
     if (a->made == AD_SIM_MADE_ID) {
@@ -129,7 +133,8 @@ static int by_creation(const void *a, const void *b)
     return memcmp((*x)->id, (*y)->id, sizeof((*x)->id));
 }
 
-static const struct ad_sim_record **gather_few(const struct ad_sim_query *q, const struct ad_sim_attr *a,
+static const struct ad_sim_record **gather_few(const struct ad_sim_query *q,
+                                               const struct ad_sim_attr *a,
                                                const struct ad_sim_cond *c, size_t *n)
 {
     size_t keys_n = c->op == AD_SIM_IN ? c->in_n : 1;
@@ -142,14 +147,14 @@ static const struct ad_sim_record **gather_few(const struct ad_sim_query *q, con
             found[(*n)++] = r;
         }
     }
-    qsort(found, *n, sizeof(found[0]), by_creation);
+    qsort(found, *n, sizeof(struct ad_sim_record *), by_creation);
     return found;
 }
 
 /* --- Sorting --- */
 
-static const struct ad_sim_value *sort_value(const struct ad_sim_sort *s, const struct ad_sim_record *r,
-                                             struct ad_sim_value *made)
+static const struct ad_sim_value *
+sort_value(const struct ad_sim_sort *s, const struct ad_sim_record *r, struct ad_sim_value *made)
 {
     for (unsigned i = 0; i < s->hops_n; i++) {
         size_t n = 0;
@@ -168,8 +173,8 @@ static const struct ad_sim_value *sort_value(const struct ad_sim_sort *s, const 
     return NULL;
 }
 
-static bool sort_key(const struct ad_sim_store *store, const struct ad_sim_sort *s, const struct ad_sim_record *r,
-                     struct ad_sim_key *key)
+static bool sort_key(const struct ad_sim_store *store, const struct ad_sim_sort *s,
+                     const struct ad_sim_record *r, struct ad_sim_key *key)
 {
     struct ad_sim_value made;
     const struct ad_sim_value *v = sort_value(s, r, &made);
@@ -182,8 +187,8 @@ static bool sort_key(const struct ad_sim_store *store, const struct ad_sim_sort 
 }
 
 /* Records without a value come last in either direction: Attio does not say. */
-static int compare_by(const struct ad_sim_store *store, const struct ad_sim_sort *s, const struct ad_sim_record *a,
-                      const struct ad_sim_record *b)
+static int compare_by(const struct ad_sim_store *store, const struct ad_sim_sort *s,
+                      const struct ad_sim_record *a, const struct ad_sim_record *b)
 {
     struct ad_sim_key x;
     struct ad_sim_key y;
@@ -212,7 +217,8 @@ static int compare(const void *a, const void *b, void *ctx)
 
 /* --- The page --- */
 
-static const struct ad_sim_record **cut(const struct ad_sim_query *q, const struct ad_sim_record **list, size_t *n)
+static const struct ad_sim_record **cut(const struct ad_sim_query *q,
+                                        const struct ad_sim_record **list, size_t *n)
 {
     size_t from = q->offset < *n ? q->offset : *n;
     size_t left = *n - from;
@@ -233,7 +239,8 @@ static int natural(const struct ad_sim_query *q)
     return s->descending ? -1 : 1;
 }
 
-static const struct ad_sim_record **walk(const struct ad_sim_query *q, struct bounds b, bool whole, int direction, size_t *n)
+static const struct ad_sim_record **walk(const struct ad_sim_query *q, struct bounds b, bool whole,
+                                         int direction, size_t *n)
 {
     size_t count = b.to - b.from;
     size_t skip = q->offset;
@@ -245,7 +252,8 @@ static const struct ad_sim_record **walk(const struct ad_sim_query *q, struct bo
     }
     *n = 0;
     for (; i < count && *n < q->limit; i++) {
-        const struct ad_sim_record *r = q->object->sorted[direction > 0 ? b.from + i : b.to - 1 - i];
+        const struct ad_sim_record *r =
+            q->object->sorted[direction > 0 ? b.from + i : b.to - 1 - i];
         if (!whole && !ad_sim_filter_match(q->filter, r)) {
             continue;
         }
@@ -258,7 +266,8 @@ static const struct ad_sim_record **walk(const struct ad_sim_query *q, struct bo
     return page;
 }
 
-static const struct ad_sim_record **gather_all(const struct ad_sim_query *q, struct bounds b, size_t *n)
+static const struct ad_sim_record **gather_all(const struct ad_sim_query *q, struct bounds b,
+                                               size_t *n)
 {
     const struct ad_sim_record **all = room(q, b.to - b.from);
     *n = 0;
@@ -288,7 +297,7 @@ const struct ad_sim_record **ad_sim_query_run(const struct ad_sim_query *q, size
     }
     if (q->sorts_n > 0) {
         struct ad_sim_query copy = *q;
-        qsort_r(found, *n, sizeof(found[0]), compare, &copy);
+        qsort_r(found, *n, sizeof(struct ad_sim_record *), compare, &copy);
     }
     return cut(q, found, n);
 }

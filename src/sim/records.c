@@ -4,7 +4,8 @@
 #include "types.h"
 
 #define PAGE_DEFAULT 500
-#define PAGE_MAX 500 /* Attio names no maximum; a larger page is refused rather than cut, so that nobody relies on it */
+/* Attio names no maximum; a larger page is refused rather than cut, so that nobody relies on it. */
+#define PAGE_MAX 500
 
 /* --- Values as they are written --- */
 
@@ -38,7 +39,9 @@ static bool parse_one(struct write *w, struct ad_sim_draft *d, const struct ad_j
 {
     struct ad_sim_call *c = w->call;
     struct ad_sim_refusal refusal = { 0 };
-    struct ad_sim_parse parse = { .store = c->store, .attr = d->attr, .arena = c->arena, .refusal = &refusal };
+    struct ad_sim_parse parse = {
+        .store = c->store, .attr = d->attr, .arena = c->arena, .refusal = &refusal
+    };
     struct ad_sim_value v = { .attr = d->attr->place };
     if (ad_sim_types[d->attr->type].parse(&parse, in, &v)) {
         v.attr = d->attr->place;
@@ -64,11 +67,11 @@ static bool parse_list(struct write *w, struct ad_sim_draft *d, const struct ad_
         ad_sim_issue(w->call, "one value", "array", "data.values.%s", d->attr->slug);
     }
     if (w->call->issues_n > 0) {
-        ad_sim_bad(w->call, "validation_type", "An invalid value was passed to attribute with slug \"%s\".", d->attr->slug);
+        ad_sim_bad(w->call, "validation_type",
+                   "An invalid value was passed to attribute with slug \"%s\".", d->attr->slug);
         return false;
     }
-    AD_JSON_FOREACH(it, in)
-    {
+    AD_JSON_FOREACH (it, in) {
         if (!parse_one(w, d, it)) {
             return false;
         }
@@ -80,11 +83,13 @@ static bool parse_member(struct write *w, const struct ad_json *member)
 {
     struct ad_sim_attr *a = ad_sim_attr_find(w->object, member->key);
     if (!a) {
-        ad_sim_bad(w->call, "value_not_found", "Cannot find attribute with slug/ID \"%.*s\".", AD_FMT(member->key));
+        ad_sim_bad(w->call, "value_not_found", "Cannot find attribute with slug/ID \"%.*s\".",
+                   AD_FMT(member->key));
         return false;
     }
     if (!a->writable) {
-        ad_sim_bad(w->call, "validation_type", "Attribute with slug \"%s\" is not writable.", a->slug);
+        ad_sim_bad(w->call, "validation_type", "Attribute with slug \"%s\" is not writable.",
+                   a->slug);
         return false;
     }
     w->drafts[w->n] = (struct ad_sim_draft){ .attr = a };
@@ -105,8 +110,7 @@ static bool parse_values(struct write *w)
     const struct ad_json *values = ad_json_path(c->body, "data.values");
     w->drafts = ad_arena_array(c->arena, values->count + 1, sizeof(w->drafts[0]));
     AD_ASSERT(w->drafts);
-    AD_JSON_FOREACH(it, values)
-    {
+    AD_JSON_FOREACH (it, values) {
         if (!parse_member(w, it)) {
             return false;
         }
@@ -114,8 +118,8 @@ static bool parse_values(struct write *w)
     return true;
 }
 
-static void report_conflict(struct ad_sim_call *c, const struct ad_sim_attr *a, const struct ad_sim_value *v,
-                            const struct ad_sim_record *holder)
+static void report_conflict(struct ad_sim_call *c, const struct ad_sim_attr *a,
+                            const struct ad_sim_value *v, const struct ad_sim_record *holder)
 {
     struct ad_sim_key key = { .store = c->store };
     char attr_id[37];
@@ -127,7 +131,8 @@ static void report_conflict(struct ad_sim_call *c, const struct ad_sim_attr *a, 
     struct ad_str text = key.s.p ? key.s : AD_STR("");
     /* The message holds JSON within a string: quotes are escaped twice on the wire. */
     ad_sim_bad(c, "uniqueness_conflict",
-               "The value \"{\\\"%s\\\":\\\"%.*s\\\"}\" provided for attribute with ID \"%s\" conflicts with one already in "
+               "The value \"{\\\"%s\\\":\\\"%.*s\\\"}\" provided for attribute with ID \"%s\" "
+               "conflicts with one already in "
                "the system. Conflicting record IDs: %s",
                prop->name, AD_FMT(text), attr_id, record_id);
 }
@@ -139,7 +144,8 @@ static bool unique_ok(struct write *w, const struct ad_sim_record *self)
         const struct ad_sim_draft *d = &w->drafts[i];
         for (size_t k = 0; d->attr->unique && k < d->n; k++) {
             struct ad_sim_key room;
-            struct ad_sim_record *holder = ad_sim_unique_find(d->attr, ad_sim_value_unique(&d->values[k], &room));
+            struct ad_sim_record *holder =
+                ad_sim_unique_find(d->attr, ad_sim_value_unique(&d->values[k], &room));
             if (holder && holder != self) {
                 report_conflict(w->call, d->attr, &d->values[k], holder);
                 return false;
@@ -153,7 +159,8 @@ static void report_required(struct ad_sim_call *c, const struct ad_sim_attr *a)
 {
     char id[37];
     ad_sim_uuid_text(a->id, id);
-    ad_sim_bad(c, "missing_value", "Required value for attribute with ID \"%s\" was not provided.", id);
+    ad_sim_bad(c, "missing_value", "Required value for attribute with ID \"%s\" was not provided.",
+               id);
 }
 
 static const struct ad_sim_draft *draft_of(const struct write *w, const struct ad_sim_attr *a)
@@ -211,7 +218,8 @@ static void insert(struct write *w)
 static void update(struct write *w, struct ad_sim_record *r)
 {
     if (required_ok(w, false) && unique_ok(w, r)) {
-        AD_IGNORE(ad_sim_record_write(w->call->store, r, w->drafts, w->n, AD_SIM_ACTOR_TOKEN), "nothing to tell");
+        AD_IGNORE(ad_sim_record_write(w->call->store, r, w->drafts, w->n, AD_SIM_ACTOR_TOKEN),
+                  "nothing to tell");
         answer(w->call, r);
     }
 }
@@ -225,15 +233,18 @@ static void create_record(struct ad_sim_call *c)
     drop(&w);
 }
 
-/* The one record that holds a value of the draft. False when there are several: an error has been set. */
+/* The one record that holds a value of the draft. False when there are several: an error has been
+ * set. */
 static bool find_match(struct write *w, const struct ad_sim_draft *d, struct ad_sim_record **out)
 {
     *out = NULL;
     for (size_t i = 0; i < d->n; i++) {
         struct ad_sim_key room;
-        struct ad_sim_record *r = ad_sim_unique_find(d->attr, ad_sim_value_unique(&d->values[i], &room));
+        struct ad_sim_record *r =
+            ad_sim_unique_find(d->attr, ad_sim_value_unique(&d->values[i], &room));
         if (r && *out && r != *out) {
-            ad_sim_bad(w->call, "multiple_match_results", "Several records match the values of attribute with slug \"%s\".",
+            ad_sim_bad(w->call, "multiple_match_results",
+                       "Several records match the values of attribute with slug \"%s\".",
                        d->attr->slug);
             return false;
         }
@@ -253,7 +264,8 @@ static struct ad_sim_attr *matching_attr(struct ad_sim_call *c, const struct ad_
     }
     struct ad_sim_attr *a = ad_sim_attr_find(o, ref);
     if (!a || !a->unique || a->made != AD_SIM_STORED) {
-        ad_sim_bad(c, "value_not_found", "No attribute was found for matching_attribute slug/ID \"%.*s\".", AD_FMT(ref));
+        ad_sim_bad(c, "value_not_found",
+                   "No attribute was found for matching_attribute slug/ID \"%.*s\".", AD_FMT(ref));
         return NULL;
     }
     return a;
@@ -347,7 +359,8 @@ static void get_record(struct ad_sim_call *c)
     }
 }
 
-static bool query_number(struct ad_sim_call *c, const char *key, int64_t min, int64_t max, size_t *out)
+static bool query_number(struct ad_sim_call *c, const char *key, int64_t min, int64_t max,
+                         size_t *out)
 {
     const struct ad_json *v = ad_json_get(c->body, key);
     int64_t n = 0;
@@ -364,9 +377,9 @@ static bool query_number(struct ad_sim_call *c, const char *key, int64_t min, in
 
 static bool query_sorts(struct ad_sim_call *c, struct ad_sim_query *q)
 {
-    AD_JSON_FOREACH(it, ad_json_get(c->body, "sorts"))
-    {
-        if (q->sorts_n == AD_SIM_SORTS_MAX || !ad_sim_sort_compile(c->store, q->object, it, &q->sorts[q->sorts_n++])) {
+    AD_JSON_FOREACH (it, ad_json_get(c->body, "sorts")) {
+        if (q->sorts_n == AD_SIM_SORTS_MAX ||
+            !ad_sim_sort_compile(c->store, q->object, it, &q->sorts[q->sorts_n++])) {
             ad_sim_issue(c, "object", "object", "sorts.%zu", q->sorts_n ? q->sorts_n - 1 : 0);
             return ad_sim_body_ok(c);
         }
@@ -383,10 +396,12 @@ static bool query_parse(struct ad_sim_call *c, struct ad_sim_query *q)
     };
     q->limit = PAGE_DEFAULT;
     ad_sim_check(c, c->body, "", fields, AD_LEN(fields));
-    bool numbers = query_number(c, "limit", 1, PAGE_MAX, &q->limit) && query_number(c, "offset", 0, INT64_MAX, &q->offset);
+    bool numbers = query_number(c, "limit", 1, PAGE_MAX, &q->limit) &&
+                   query_number(c, "offset", 0, INT64_MAX, &q->offset);
     const struct ad_json *filter = ad_json_get(c->body, "filter");
     if (ad_json_get(c->body, "filter_view_id")) {
-        ad_sim_issue(c, "no filter_view_id", "string", "filter_view_id"); /* there are no views here */
+        ad_sim_issue(c, "no filter_view_id", "string",
+                     "filter_view_id"); /* there are no views here */
     }
     if (!ad_sim_body_ok(c) || !numbers || !query_sorts(c, q)) {
         return false;
@@ -422,7 +437,9 @@ static void answer_page(struct ad_sim_call *c, const struct ad_sim_record **page
 static void query_records(struct ad_sim_call *c)
 {
     struct ad_str ref = c->x->params[0];
-    struct ad_sim_query q = { .store = c->store, .object = ad_sim_object_find(c->store, ref), .arena = c->arena };
+    struct ad_sim_query q = { .store = c->store,
+                              .object = ad_sim_object_find(c->store, ref),
+                              .arena = c->arena };
     c->scored = true;
     if (!q.object) {
         ad_sim_missing(c, "Object with slug/ID \"%.*s\" not found.", AD_FMT(ref));
@@ -443,14 +460,14 @@ struct past_list {
     size_t n;
 };
 
-static void gather_past(struct ad_sim_call *c, const struct ad_sim_record *r, const struct ad_sim_attr *a,
-                        struct past_list *list)
+static void gather_past(struct ad_sim_call *c, const struct ad_sim_record *r,
+                        const struct ad_sim_attr *a, struct past_list *list)
 {
     size_t count = 0;
     for (const struct ad_sim_past *past = r->past; past; past = past->next) {
         count += past->value.attr == a->place;
     }
-    list->values = ad_arena_array(c->arena, count + 1, sizeof(list->values[0]));
+    list->values = ad_arena_array(c->arena, count + 1, sizeof(struct ad_sim_value *));
     list->until = ad_arena_array(c->arena, count + 1, sizeof(list->until[0]));
     AD_ASSERT(list->values && list->until);
     list->n = count;
@@ -468,8 +485,8 @@ struct page {
     bool some;
 };
 
-static void put_value(struct ad_sim_call *c, struct page *page, const struct ad_sim_attr *a, const struct ad_sim_value *v,
-                      int64_t until_ns)
+static void put_value(struct ad_sim_call *c, struct page *page, const struct ad_sim_attr *a,
+                      const struct ad_sim_value *v, int64_t until_ns)
 {
     if (page->offset > 0) {
         page->offset--;
@@ -497,7 +514,8 @@ static void get_values(struct ad_sim_call *c)
         return;
     }
     if (historic && a->enriched) {
-        ad_sim_bad(c, "validation_type", "Cannot set show_historic param to true when querying a COMINT attribute.");
+        ad_sim_bad(c, "validation_type",
+                   "Cannot set show_historic param to true when querying a COMINT attribute.");
         return;
     }
     if (historic) {
@@ -537,7 +555,8 @@ const struct ad_sim_route ad_sim_record_routes[] = {
     { AD_HTTP_PATCH, RECORDS "/{record}", patch_record, AD_SIM_WRITE, true },
     { AD_HTTP_PUT, RECORDS "/{record}", put_record, AD_SIM_WRITE, true },
     { AD_HTTP_DELETE, RECORDS "/{record}", delete_record, AD_SIM_WRITE, false },
-    { AD_HTTP_GET, RECORDS "/{record}/attributes/{attribute}/values", get_values, AD_SIM_READ, false },
+    { AD_HTTP_GET, RECORDS "/{record}/attributes/{attribute}/values", get_values, AD_SIM_READ,
+      false },
     { AD_HTTP_GET, RECORDS "/{record}/entries", get_entries, AD_SIM_READ, false },
     { 0, NULL, NULL, AD_SIM_READ, false },
 };

@@ -1,8 +1,9 @@
 #include "model.h"
 #include "types.h"
 
-void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_attr *a,
-                         const struct ad_sim_value *v, int64_t until_ns)
+void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                         const struct ad_sim_attr *a, const struct ad_sim_value *v,
+                         int64_t until_ns)
 {
     AD_SIM_PUT(p, "{\"active_from\":");
     ad_sim_put_time(p, v->from_ns);
@@ -25,8 +26,8 @@ static bool dangles(const struct ad_sim_value *v)
     return v->type == AD_SIM_REFERENCE && v->u.record->deleted;
 }
 
-static void render_attr(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_attr *a,
-                        const struct ad_sim_value *v, size_t n)
+static void render_attr(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                        const struct ad_sim_attr *a, const struct ad_sim_value *v, size_t n)
 {
     bool some = false;
     ad_sim_put(p, a->open);
@@ -43,7 +44,8 @@ static void render_attr(struct ad_sim_pen *p, const struct ad_sim_store *s, cons
     AD_SIM_PUT(p, "]");
 }
 
-static void render_values(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r)
+static void render_values(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                          const struct ad_sim_record *r)
 {
     const struct ad_sim_object *o = r->object;
     bool some = false;
@@ -72,7 +74,8 @@ static void render_values(struct ad_sim_pen *p, const struct ad_sim_store *s, co
     }
 }
 
-static void render_url(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r)
+static void render_url(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                       const struct ad_sim_record *r)
 {
     char id[37];
     AD_SIM_PUT(p, ",\"web_url\":\"https://app.attio.com/");
@@ -90,7 +93,8 @@ static void render_url(struct ad_sim_pen *p, const struct ad_sim_store *s, const
     AD_SIM_PUT(p, "\"");
 }
 
-void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r)
+void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                          const struct ad_sim_record *r)
 {
     AD_SIM_PUT(p, "{\"id\":{\"workspace_id\":");
     ad_sim_put_uuid(p, s->workspace_id);
@@ -106,7 +110,8 @@ void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s, co
     AD_SIM_PUT(p, "}}");
 }
 
-static void render_state_value(struct ad_sim_pen *p, const struct ad_sim_attr *a, const struct ad_sim_value *v)
+static void render_state_value(struct ad_sim_pen *p, const struct ad_sim_attr *a,
+                               const struct ad_sim_value *v)
 {
     AD_SIM_PUT(p, "{");
     ad_sim_types[a->type].print(p, v, a);
@@ -133,7 +138,8 @@ static void render_compact(struct ad_sim_pen *p, const struct ad_sim_record *r)
     ad_sim_put(p, open ? AD_STR("]") : AD_STR(""));
 }
 
-void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_record *r, bool compact)
+void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                         const struct ad_sim_record *r, bool compact)
 {
     AD_SIM_PUT(p, "{\"record_id\":");
     ad_sim_put_uuid(p, r->id);

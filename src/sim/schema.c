@@ -20,38 +20,66 @@ struct attr_def {
     const char *target;  /* object of a reference */
 };
 
-#define SOCIAL                                                                                     \
-    { "angellist", "AngelList", AD_SIM_TEXT, 0, NULL, NULL },                                      \
-        { "facebook", "Facebook", AD_SIM_TEXT, 0, NULL, NULL },                                    \
-        { "instagram", "Instagram", AD_SIM_TEXT, 0, NULL, NULL },                                  \
-        { "linkedin", "LinkedIn", AD_SIM_TEXT, 0, NULL, NULL },                                    \
-        { "twitter", "Twitter", AD_SIM_TEXT, 0, NULL, NULL },                                      \
-    {                                                                                              \
-        "twitter_follower_count", "Twitter follower count", AD_SIM_NUMBER, READ_ONLY, NULL, NULL   \
+#define SOCIAL                                                                                   \
+    { "angellist", "AngelList", AD_SIM_TEXT, 0, NULL, NULL },                                    \
+        { "facebook", "Facebook", AD_SIM_TEXT, 0, NULL, NULL },                                  \
+        { "instagram", "Instagram", AD_SIM_TEXT, 0, NULL, NULL },                                \
+        { "linkedin", "LinkedIn", AD_SIM_TEXT, 0, NULL, NULL },                                  \
+        { "twitter", "Twitter", AD_SIM_TEXT, 0, NULL, NULL },                                    \
+    {                                                                                            \
+        "twitter_follower_count", "Twitter follower count", AD_SIM_NUMBER, READ_ONLY, NULL, NULL \
     }
 
 #define STRENGTHS "Very weak|Weak|Good|Strong|Very strong"
 
-#define INTERACTIONS                                                                               \
-    { "first_calendar_interaction", "First calendar interaction", AD_SIM_INTERACTION, ENRICHED,    \
-      NULL, NULL },                                                                                \
-        { "last_calendar_interaction", "Last calendar interaction", AD_SIM_INTERACTION, ENRICHED,  \
-          NULL, NULL },                                                                            \
-        { "next_calendar_interaction", "Next calendar interaction", AD_SIM_INTERACTION, ENRICHED,  \
-          NULL, NULL },                                                                            \
-        { "first_email_interaction", "First email interaction", AD_SIM_INTERACTION, ENRICHED,      \
-          NULL, NULL },                                                                            \
-        { "last_email_interaction", "Last email interaction", AD_SIM_INTERACTION, ENRICHED, NULL,  \
-          NULL },                                                                                  \
-        { "first_interaction", "First interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL },    \
-        { "last_interaction", "Last interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL },      \
-        { "next_interaction", "Next interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL },      \
-        { "strongest_connection_strength_legacy", "Connection strength (legacy)", AD_SIM_NUMBER,   \
-          ENRICHED, NULL, NULL },                                                                  \
-        { "strongest_connection_strength", "Connection strength", AD_SIM_SELECT, ENRICHED,         \
-          STRENGTHS, NULL },                                                                       \
-    {                                                                                              \
-        "strongest_connection_user", "Strongest connection", AD_SIM_ACTOR, ENRICHED, NULL, NULL    \
+#define INTERACTIONS                                                                            \
+    { "first_calendar_interaction",                                                             \
+      "First calendar interaction",                                                             \
+      AD_SIM_INTERACTION,                                                                       \
+      ENRICHED,                                                                                 \
+      NULL,                                                                                     \
+      NULL },                                                                                   \
+        { "last_calendar_interaction",                                                          \
+          "Last calendar interaction",                                                          \
+          AD_SIM_INTERACTION,                                                                   \
+          ENRICHED,                                                                             \
+          NULL,                                                                                 \
+          NULL },                                                                               \
+        { "next_calendar_interaction",                                                          \
+          "Next calendar interaction",                                                          \
+          AD_SIM_INTERACTION,                                                                   \
+          ENRICHED,                                                                             \
+          NULL,                                                                                 \
+          NULL },                                                                               \
+        { "first_email_interaction",                                                            \
+          "First email interaction",                                                            \
+          AD_SIM_INTERACTION,                                                                   \
+          ENRICHED,                                                                             \
+          NULL,                                                                                 \
+          NULL },                                                                               \
+        { "last_email_interaction",                                                             \
+          "Last email interaction",                                                             \
+          AD_SIM_INTERACTION,                                                                   \
+          ENRICHED,                                                                             \
+          NULL,                                                                                 \
+          NULL },                                                                               \
+        { "first_interaction", "First interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL }, \
+        { "last_interaction", "Last interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL },   \
+        { "next_interaction", "Next interaction", AD_SIM_INTERACTION, ENRICHED, NULL, NULL },   \
+        { "strongest_connection_strength_legacy",                                               \
+          "Connection strength (legacy)",                                                       \
+          AD_SIM_NUMBER,                                                                        \
+          ENRICHED,                                                                             \
+          NULL,                                                                                 \
+          NULL },                                                                               \
+        { "strongest_connection_strength",                                                      \
+          "Connection strength",                                                                \
+          AD_SIM_SELECT,                                                                        \
+          ENRICHED,                                                                             \
+          STRENGTHS,                                                                            \
+          NULL },                                                                               \
+    {                                                                                           \
+        "strongest_connection_user", "Strongest connection", AD_SIM_ACTOR, ENRICHED, NULL, NULL \
     }
 
 static const struct attr_def people[] = {
@@ -74,12 +102,15 @@ static const struct attr_def companies[] = {
     { "description", "Description", AD_SIM_TEXT, 0, NULL, NULL },
     { "team", "Team", AD_SIM_REFERENCE, MULTI, NULL, "people" },
     { "categories", "Categories", AD_SIM_SELECT, MULTI,
-      "B2B|B2C|SaaS|Marketplace|Hardware|Healthcare|Finance|Education|Energy|Logistics|Media|Public sector", NULL },
+      "B2B|B2C|SaaS|Marketplace|Hardware|Healthcare|Finance|Education|Energy|Logistics|Media|"
+      "Public sector",
+      NULL },
     { "primary_location", "Primary location", AD_SIM_LOCATION, 0, NULL, NULL },
     { "logo_url", "Logo URL", AD_SIM_TEXT, READ_ONLY, NULL, NULL },
     SOCIAL,
     { "estimated_arr_usd", "Estimated ARR", AD_SIM_SELECT, 0,
-      "$0-$1M|$1M-$10M|$10M-$50M|$50M-$100M|$100M-$250M|$250M-$500M|$500M-$1B|$1B-$10B|$10B+", NULL },
+      "$0-$1M|$1M-$10M|$10M-$50M|$50M-$100M|$100M-$250M|$250M-$500M|$500M-$1B|$1B-$10B|$10B+",
+      NULL },
     { "funding_raised_usd", "Funding raised", AD_SIM_CURRENCY, 0, NULL, NULL },
     { "foundation_date", "Foundation date", AD_SIM_DATE, 0, NULL, NULL },
     { "employee_range", "Employee range", AD_SIM_SELECT, 0,
@@ -90,7 +121,8 @@ static const struct attr_def companies[] = {
 
 static const struct attr_def deals[] = {
     { "name", "Deal name", AD_SIM_TEXT, REQUIRED, NULL, NULL },
-    { "stage", "Deal stage", AD_SIM_STATUS, REQUIRED, "Lead|In Progress|Won \xF0\x9F\x8E\x89|Lost", NULL },
+    { "stage", "Deal stage", AD_SIM_STATUS, REQUIRED, "Lead|In Progress|Won \xF0\x9F\x8E\x89|Lost",
+      NULL },
     { "owner", "Deal owner", AD_SIM_ACTOR, REQUIRED, NULL, NULL },
     { "value", "Deal value", AD_SIM_CURRENCY, 0, NULL, NULL },
     { "associated_people", "Associated people", AD_SIM_REFERENCE, MULTI, NULL, "people" },
@@ -120,7 +152,8 @@ static void add_options(struct ad_sim_store *s, struct ad_sim_attr *a, const cha
 
 static void add_attr(struct ad_sim_store *s, struct ad_sim_object *o, const struct attr_def *def)
 {
-    struct ad_sim_attr *a = ad_sim_attr_add(s, o, ad_str_c(def->slug), ad_str_c(def->title), def->type);
+    struct ad_sim_attr *a =
+        ad_sim_attr_add(s, o, ad_str_c(def->slug), ad_str_c(def->title), def->type);
     a->system = true;
     a->unique = def->flags & UNIQUE;
     a->multi = def->flags & MULTI;
@@ -147,7 +180,8 @@ static void connect(struct ad_sim_store *s, const struct object_def *def)
     }
 }
 
-static void relate(struct ad_sim_store *s, const char *object_a, const char *a, const char *object_b, const char *b)
+static void relate(struct ad_sim_store *s, const char *object_a, const char *a,
+                   const char *object_b, const char *b)
 {
     ad_sim_relate(ad_sim_attr_find(ad_sim_object_find(s, ad_str_c(object_a)), ad_str_c(a)),
                   ad_sim_attr_find(ad_sim_object_find(s, ad_str_c(object_b)), ad_str_c(b)));
@@ -155,11 +189,14 @@ static void relate(struct ad_sim_store *s, const char *object_a, const char *a, 
 
 static void seed_members(struct ad_sim_store *s)
 {
-    static const char *const levels[AD_SIM_MEMBERS] = { "admin", "admin", "member", "member", "suspended" };
+    static const char *const levels[AD_SIM_MEMBERS] = { "admin", "admin", "member", "member",
+                                                        "suspended" };
     for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
         struct ad_sim_member *m = &s->members[i];
-        m->first = ad_sim_copy(ad_str_c(ad_sim_first_names[ad_rand_below(&s->rand, ad_sim_first_names_n)]));
-        m->last = ad_sim_copy(ad_str_c(ad_sim_last_names[ad_rand_below(&s->rand, ad_sim_last_names_n)]));
+        m->first = ad_sim_copy(
+            ad_str_c(ad_sim_first_names[ad_rand_below(&s->rand, ad_sim_first_names_n)]));
+        m->last =
+            ad_sim_copy(ad_str_c(ad_sim_last_names[ad_rand_below(&s->rand, ad_sim_last_names_n)]));
         m->level = levels[i];
         m->created_ns = SCHEMA_NS + (int64_t)i * 86400 * AD_NS_PER_S;
         struct ad_buf b;
@@ -178,8 +215,8 @@ void ad_sim_seed_schema(struct ad_sim_store *s)
     seed_members(s);
     for (size_t i = 0; i < AD_LEN(objects); i++) {
         const struct object_def *def = &objects[i];
-        struct ad_sim_object *o =
-            ad_sim_object_add(s, ad_str_c(def->slug), ad_str_c(def->singular), ad_str_c(def->plural));
+        struct ad_sim_object *o = ad_sim_object_add(s, ad_str_c(def->slug), ad_str_c(def->singular),
+                                                    ad_str_c(def->plural));
         o->web = def->web;
         o->created_ns = SCHEMA_NS;
         ad_sim_object_made(s, o);

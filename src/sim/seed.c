@@ -7,22 +7,25 @@
 
 #define FIRST_NS (INT64_C(1609459200) * AD_NS_PER_S) /* 2021-01-01T00:00:00Z */
 #define SPAN_NS (INT64_C(157766400) * AD_NS_PER_S)   /* five years */
-#define TEAM_MAX 200                                 /* a company larger than that says nothing new and costs much */
+#define TEAM_MAX 200 /* a company larger than that says nothing new and costs much */
 
-static const char *const job_titles[] = { "Head of Operations", "Account Executive", "Founder",          "Buyer",
-                                          "Staff Engineer",     "Office Manager",    "Research Fellow",  "Treasurer",
-                                          "Design Lead",        "Support Analyst",   "Procurement Lead", "Advisor" };
-static const char *const remarks[] = { "Prefers to be called in the morning.",
-                                       "Met at the trade fair; asked for a second round.",
-                                       "Renewal due, see last quarter.",
-                                       "Says \"maybe\" when the answer is no.",
-                                       "Line one.\nLine two, with a tab\tin it.",
-                                       "Gr\xC3\xBC\xC3\x9F""e aus der N\xC3\xA4he \xE2\x80\x93 \xE2\x82\xAC 12" };
+static const char *const job_titles[] = {
+    "Head of Operations", "Account Executive", "Founder",          "Buyer",
+    "Staff Engineer",     "Office Manager",    "Research Fellow",  "Treasurer",
+    "Design Lead",        "Support Analyst",   "Procurement Lead", "Advisor"
+};
+static const char *const remarks[] = {
+    "Prefers to be called in the morning.",    "Met at the trade fair; asked for a second round.",
+    "Renewal due, see last quarter.",          "Says \"maybe\" when the answer is no.",
+    "Line one.\nLine two, with a tab\tin it.", "Grüße aus der Nähe – € 12"
+};
 static const struct {
     const char *locality, *region, *country, *latitude, *longitude;
 } places[] = {
-    { "Fernhollow", "CA", "US", "37.331741", "-122.030333" }, { "Oststadt", "BE", "DE", "52.520008", "13.404954" },
-    { "Upper Mill", NULL, "GB", "51.507351", "-0.127758" },   { "Rivebelle", NULL, "FR", "48.856613", "2.352222" },
+    { "Fernhollow", "CA", "US", "37.331741", "-122.030333" },
+    { "Oststadt", "BE", "DE", "52.520008", "13.404954" },
+    { "Upper Mill", NULL, "GB", "51.507351", "-0.127758" },
+    { "Rivebelle", NULL, "FR", "48.856613", "2.352222" },
     { "Norrvik", NULL, "SE", "59.329323", "18.068581" },
 };
 
@@ -73,7 +76,8 @@ static void options(struct maker *m, const char *slug, uint64_t n)
     uint64_t from = ad_rand_below(m->rand, d->attr->options_n);
     for (uint64_t i = 0; i < n; i++) {
         struct ad_sim_option *option = d->attr->options[(from + i) % d->attr->options_n];
-        ad_sim_draft_add(d, (struct ad_sim_value){ .type = (uint8_t)d->attr->type, .u.option = option });
+        ad_sim_draft_add(
+            d, (struct ad_sim_value){ .type = (uint8_t)d->attr->type, .u.option = option });
     }
 }
 
@@ -81,7 +85,9 @@ static void location(struct maker *m)
 {
     size_t i = ad_rand_below(m->rand, AD_LEN(places));
     char line[32];
-    AD_IGNORE(snprintf(line, sizeof(line), "%u Long Acre", (unsigned)ad_rand_below(m->rand, 900) + 1) < 0, "fits");
+    AD_IGNORE(
+        snprintf(line, sizeof(line), "%u Long Acre", (unsigned)ad_rand_below(m->rand, 900) + 1) < 0,
+        "fits");
     struct ad_str parts[] = { ad_str_c(line),
                               AD_STR_NONE,
                               AD_STR_NONE,
@@ -92,14 +98,17 @@ static void location(struct maker *m)
                               ad_str_c(places[i].country),
                               ad_str_c(places[i].latitude),
                               ad_str_c(places[i].longitude) };
-    struct ad_sim_value v = { .type = AD_SIM_LOCATION, .u.pack = ad_sim_pack_new(parts, AD_LEN(parts)) };
+    struct ad_sim_value v = { .type = AD_SIM_LOCATION,
+                              .u.pack = ad_sim_pack_new(parts, AD_LEN(parts)) };
     ad_sim_draft_add(draft(m, "primary_location"), v);
 }
 
-static void email(struct maker *m, struct ad_sim_draft *d, const char *first, const char *last, unsigned which)
+static void email(struct maker *m, struct ad_sim_draft *d, const char *first, const char *last,
+                  unsigned which)
 {
     char s[128];
-    AD_IGNORE(snprintf(s, sizeof(s), "%s.%s%u%llu@%s.example", first, last, which, (unsigned long long)m->serial, last) < 0,
+    AD_IGNORE(snprintf(s, sizeof(s), "%s.%s%u%llu@%s.example", first, last, which,
+                       (unsigned long long)m->serial, last) < 0,
               "fits");
     ad_sim_draft_add(d, ad_sim_make_email(ad_str_c(s)));
 }
@@ -107,7 +116,8 @@ static void email(struct maker *m, struct ad_sim_draft *d, const char *first, co
 static void phone(struct maker *m)
 {
     char s[24];
-    AD_IGNORE(snprintf(s, sizeof(s), "+1555%07llu", (unsigned long long)(m->serial % 10000000)) < 0, "fits");
+    AD_IGNORE(snprintf(s, sizeof(s), "+1555%07llu", (unsigned long long)(m->serial % 10000000)) < 0,
+              "fits");
     ad_sim_draft_add(draft(m, "phone_numbers"), ad_sim_make_phone(ad_str_c(s), ad_str_c(s), "US"));
 }
 
@@ -119,8 +129,8 @@ static void owner(struct maker *m, const char *slug)
 
 static void interactions(struct maker *m)
 {
-    static const char *const slugs[] = { "first_email_interaction", "last_email_interaction", "first_interaction",
-                                         "last_interaction" };
+    static const char *const slugs[] = { "first_email_interaction", "last_email_interaction",
+                                         "first_interaction", "last_interaction" };
     uint8_t who = (uint8_t)(AD_SIM_ACTOR_MEMBERS + ad_rand_below(m->rand, AD_SIM_MEMBERS));
     for (size_t i = 0; i < AD_LEN(slugs); i++) {
         int64_t at = m->at_ns + (int64_t)(i % 2 * 30 + 1) * 86400 * AD_NS_PER_S;
@@ -130,7 +140,8 @@ static void interactions(struct maker *m)
     owner(m, "strongest_connection_user");
 }
 
-static struct ad_sim_record *any_record(struct ad_sim_store *s, const char *object, struct ad_rand *rand)
+static struct ad_sim_record *any_record(struct ad_sim_store *s, const char *object,
+                                        struct ad_rand *rand)
 {
     const struct ad_sim_object *o = ad_sim_object_find(s, ad_str_c(object));
     return o->n ? o->sorted[ad_rand_below(rand, o->n)] : NULL;
@@ -155,7 +166,8 @@ static void make_person(struct maker *m)
     const char *last = pick(m->rand, ad_sim_last_names, ad_sim_last_names_n);
     char full[80];
     AD_IGNORE(snprintf(full, sizeof(full), "%s %s", first, last) < 0, "fits");
-    ad_sim_draft_add(draft(m, "name"), ad_sim_make_name(ad_str_c(first), ad_str_c(last), ad_str_c(full)));
+    ad_sim_draft_add(draft(m, "name"),
+                     ad_sim_make_name(ad_str_c(first), ad_str_c(last), ad_str_c(full)));
     struct ad_sim_draft *emails = draft(m, "email_addresses");
     for (unsigned i = 0; i < 1 + (unsigned)chance(m->rand, 15); i++) {
         email(m, emails, first, last, i);
@@ -176,7 +188,8 @@ static void make_person(struct maker *m)
         location(m);
     }
     if (chance(m->rand, 20)) {
-        number(m, "twitter_follower_count", AD_SIM_NUMBER, (int64_t)ad_rand_below(m->rand, 90000) * 10000);
+        number(m, "twitter_follower_count", AD_SIM_NUMBER,
+               (int64_t)ad_rand_below(m->rand, 90000) * 10000);
     }
     if (chance(m->rand, 30)) {
         interactions(m);
@@ -189,13 +202,16 @@ static void make_company(struct maker *m)
     struct ad_sim_draft *domains = draft(m, "domains");
     char s[96];
     for (unsigned i = 0; i < 1 + (unsigned)chance(m->rand, 10); i++) {
-        AD_IGNORE(snprintf(s, sizeof(s), "%s%u%llu.example", stem, i, (unsigned long long)m->serial) < 0, "fits");
+        AD_IGNORE(
+            snprintf(s, sizeof(s), "%s%u%llu.example", stem, i, (unsigned long long)m->serial) < 0,
+            "fits");
         for (char *c = s; *c; c++) {
             *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
         }
         ad_sim_draft_add(domains, ad_sim_make_text(AD_SIM_DOMAIN, ad_str_c(s)));
     }
-    AD_IGNORE(snprintf(s, sizeof(s), "%s Works %llu", stem, (unsigned long long)m->serial) < 0, "fits");
+    AD_IGNORE(snprintf(s, sizeof(s), "%s Works %llu", stem, (unsigned long long)m->serial) < 0,
+              "fits");
     text(m, "name", s);
     if (chance(m->rand, 50)) {
         text(m, "description", pick(m->rand, remarks, AD_LEN(remarks)));
@@ -207,7 +223,8 @@ static void make_company(struct maker *m)
     }
     if (chance(m->rand, 50)) {
         options(m, "estimated_arr_usd", 1);
-        number(m, "funding_raised_usd", AD_SIM_CURRENCY, (int64_t)ad_rand_below(m->rand, 500000000) * 2500);
+        number(m, "funding_raised_usd", AD_SIM_CURRENCY,
+               (int64_t)ad_rand_below(m->rand, 500000000) * 2500);
     }
     if (chance(m->rand, 50)) {
         number(m, "foundation_date", AD_SIM_DATE, (int64_t)ad_rand_below(m->rand, 18000));
@@ -220,7 +237,8 @@ static void make_company(struct maker *m)
 static void make_deal(struct maker *m)
 {
     char s[96];
-    AD_IGNORE(snprintf(s, sizeof(s), "%s renewal %llu", pick(m->rand, ad_sim_last_names, ad_sim_last_names_n),
+    AD_IGNORE(snprintf(s, sizeof(s), "%s renewal %llu",
+                       pick(m->rand, ad_sim_last_names, ad_sim_last_names_n),
                        (unsigned long long)m->serial) < 0,
               "fits");
     text(m, "name", s);
@@ -271,7 +289,8 @@ static bool has_value(const struct ad_sim_record *r, const struct ad_sim_value *
     return false;
 }
 
-static void settle_value(struct ad_sim_record *r, const struct ad_sim_attr *a, struct ad_sim_value v)
+static void settle_value(struct ad_sim_record *r, const struct ad_sim_attr *a,
+                         struct ad_sim_value v)
 {
     v.attr = a->place;
     v.actor = r->actor;
@@ -308,13 +327,17 @@ static void seed_object(struct ad_sim_store *s, const char *slug, uint64_t n, ui
     for (uint64_t i = 0; i < n; i++) {
         /* One in eight shares its time with the one before, as imports do. */
         if (i >= ties && !chance(&o->rand, 12)) {
-            int64_t to = FIRST_NS + step * (int64_t)i + (int64_t)ad_rand_below(&o->rand, (uint64_t)(step / AD_NS_PER_MS + 1)) * AD_NS_PER_MS;
+            int64_t to = FIRST_NS + step * (int64_t)i +
+                         (int64_t)ad_rand_below(&o->rand, (uint64_t)(step / AD_NS_PER_MS + 1)) *
+                             AD_NS_PER_MS;
             to = to / AD_NS_PER_MS * AD_NS_PER_MS;
             at = to > at ? to : at;
         }
         uint8_t actor = (uint8_t)(AD_SIM_ACTOR_TOKEN + ad_rand_below(&o->rand, 3));
         struct ad_sim_record *r = ad_sim_record_seed(o, at, actor);
-        struct maker m = { .store = s, .object = o, .rand = &o->rand, .serial = ++o->serial, .at_ns = at };
+        struct maker m = {
+            .store = s, .object = o, .rand = &o->rand, .serial = ++o->serial, .at_ns = at
+        };
         AD_IGNORE(!make(&m), "a standard object");
         settle(&m, r);
     }
@@ -388,7 +411,8 @@ static void edit_categories(struct maker *m)
 
 static void edit_funding(struct maker *m)
 {
-    number(m, "funding_raised_usd", AD_SIM_CURRENCY, (int64_t)ad_rand_below(m->rand, 500000000) * 2500);
+    number(m, "funding_raised_usd", AD_SIM_CURRENCY,
+           (int64_t)ad_rand_below(m->rand, 500000000) * 2500);
 }
 
 static void edit_stage(struct maker *m)
@@ -417,7 +441,8 @@ static const struct {
     { "deals", { edit_stage, edit_value, edit_deal_people }, 3, 2 },
 };
 
-bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand, bool alone)
+bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand,
+                        bool alone)
 {
     struct maker m = { .store = s, .object = r->object, .rand = rand, .at_ns = ad_sim_now(s) };
     m.serial = ad_rand_below(rand, 10000000);

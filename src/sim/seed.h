@@ -15,9 +15,10 @@ struct ad_sim_sizes {
 void ad_sim_seed_schema(struct ad_sim_store *s);
 void ad_sim_seed_records(struct ad_sim_store *s, const struct ad_sim_sizes *sizes);
 
-/* One made-up record or change, as a user of the workspace would make it: with events. False when nothing changed; `alone`: no relationship is
- * touched, so that no other record changes with it. */
+/* One made-up record or change, as a user of the workspace would make it: with events. False when
+ * nothing changed; `alone`: no relationship is touched, so that no other record changes with it. */
 struct ad_sim_record *ad_sim_random_insert(struct ad_sim_store *s, struct ad_sim_object *o);
-bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand, bool alone);
+bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand,
+                        bool alone);
 
 #endif

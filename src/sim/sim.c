@@ -24,7 +24,8 @@ static struct ad_str join(const char *a, const char *b)
 
 static struct ad_str base64(struct ad_str s)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     char *out = ad_sim_alloc(s.n / 3 * 4 + 5);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i += 3) {
@@ -33,7 +34,7 @@ static struct ad_str base64(struct ad_str s)
             v = v << 8 | (i + k < s.n ? (uint8_t)s.p[i + k] : 0);
         }
         for (size_t k = 0; k < 4; k++) {
-            out[n++] = i + k <= s.n ? digits[v >> (18 - 6 * k) & 63] : '=';
+            out[n++] = i + k > s.n ? digits[64] : digits[v >> (18 - 6 * k) & 63];
         }
     }
     return ad_str_n(out, n);
@@ -95,7 +96,8 @@ static void send(struct pending *p)
     if (p->traced) {
         ad_sim_trace_end(&sim->trace, p->reply.status);
     }
-    if (p->harm.kind >= AD_SIM_FAULT_GARBAGE && p->harm.kind <= AD_SIM_FAULT_SLOW && p->harm.kind != AD_SIM_FAULT_BROKEN) {
+    if (p->harm.kind >= AD_SIM_FAULT_GARBAGE && p->harm.kind <= AD_SIM_FAULT_SLOW &&
+        p->harm.kind != AD_SIM_FAULT_BROKEN) {
         ad_sim_wire_harm(&sim->wires, p->x->peer, &p->harm);
     }
     p->reply.headers = p->headers;
@@ -142,11 +144,13 @@ static void add_common_headers(struct pending *p, const struct ad_sim_call *c)
     struct ad_sim *sim = p->sim;
     ad_rand_uuid(&sim->rand, uuid);
     add_header(p, "x-attio-execution-id", ad_arena_str(c->arena, ad_str_c(uuid)));
-    add_header(p, "access-control-expose-headers",
-               AD_STR("x-attio-client, x-attio-execution-id, x-attio-platform, x-attio-platform-version, "
-                      "x-attio-record-query-score, x-attio-app-installation-bundle-id, WWW-Authenticate"));
+    add_header(
+        p, "access-control-expose-headers",
+        AD_STR("x-attio-client, x-attio-execution-id, x-attio-platform, x-attio-platform-version, "
+               "x-attio-record-query-score, x-attio-app-installation-bundle-id, WWW-Authenticate"));
     if (c->route && c->route->lane == AD_SIM_READ && c->status == 200) {
-        int64_t at_ns = ad_wall_ns(sim->clock) - (int64_t)p->harm.stale_ms * AD_NS_PER_MS * (c->stale_since_ms != 0);
+        int64_t at_ns = ad_wall_ns(sim->clock) -
+                        (int64_t)p->harm.stale_ms * AD_NS_PER_MS * (c->stale_since_ms != 0);
         struct ad_str at = ad_time_format(at_ns / 1000 * 1000, 9, text);
         add_header(p, "x-accurate-at", ad_arena_str(c->arena, at));
     }
@@ -160,14 +164,16 @@ static void refuse_rate(struct pending *p, struct ad_sim_call *c)
     char text[AD_TIME_MAX];
     int64_t next_s = ad_wall_ns(p->sim->clock) / AD_NS_PER_S + 1;
     p->sim->trace.limited++;
-    ad_sim_fail(c, 429, "rate_limit_error", "rate_limit_exceeded", "Rate limit exceeded, please try again later");
+    ad_sim_fail(c, 429, "rate_limit_error", "rate_limit_exceeded",
+                "Rate limit exceeded, please try again later");
     add_header(p, "Retry-After", ad_arena_str(c->arena, ad_http_date_format(next_s, text)));
 }
 
 static void refuse_token(struct ad_sim_call *c)
 {
     ad_sim_fail(c, 401, "auth_error", "unauthorized",
-                "The API Key provided could not be found. This is most commonly caused by the token having been revoked.");
+                "The API Key provided could not be found. This is most commonly caused by the "
+                "token having been revoked.");
 }
 
 /* An error that was asked for. 5xx bodies of Attio are not documented: what a proxy would say. */
@@ -178,7 +184,8 @@ static void fail_on_purpose(struct pending *p, struct ad_sim_call *c)
     } else if (p->harm.status == 401) {
         refuse_token(c);
     } else {
-        ad_sim_fail(c, p->harm.status, "invalid_request_error", "simulated_fault", "A fault was asked for.");
+        ad_sim_fail(c, p->harm.status, "invalid_request_error", "simulated_fault",
+                    "A fault was asked for.");
     }
 }
 
@@ -206,14 +213,16 @@ static const struct ad_sim_route *find_route(struct ad_sim_call *c)
 {
     unsigned allow = 0;
     struct ad_exchange *x = c->x;
-    const struct ad_route *found = ad_registry_match(c->sim->routes, x->method, x->path, x->params, &allow);
+    const struct ad_route *found =
+        ad_registry_match(c->sim->routes, x->method, x->path, x->params, &allow);
     for (size_t i = 0; found && i < AD_ROUTE_PARAMS_MAX && x->params[i].p; i++) {
         if (!ad_percent_decode(c->arena, x->params[i], false, &x->params[i])) {
             found = NULL;
         }
     }
     if (!found || x->method == AD_HTTP_HEAD) {
-        ad_sim_missing(c, "Could not find endpoint \"%s %.*s\".", ad_http_method_name(x->method), AD_FMT(x->path));
+        ad_sim_missing(c, "Could not find endpoint \"%s %.*s\".", ad_http_method_name(x->method),
+                       AD_FMT(x->path));
         return NULL;
     }
     return found->ctx;
@@ -257,7 +266,9 @@ void ad_sim_handle(void *ctx, struct ad_exchange *x)
     p->sim = sim;
     p->x = x;
     ad_list_init(&p->link);
-    struct ad_sim_call c = { .sim = sim, .store = &sim->store, .x = x, .arena = x->arena, .out = &sim->out, .status = 200 };
+    struct ad_sim_call c = {
+        .sim = sim, .store = &sim->store, .x = x, .arena = x->arena, .out = &sim->out, .status = 200
+    };
     ad_buf_clear(&sim->out);
     bool control = ad_str_starts(x->path, AD_STR("/_sim/"));
     c.route = find_route(&c);
@@ -302,12 +313,13 @@ static void mount(struct ad_registry *r, const struct ad_sim_route *routes)
 
 static void mount_all(struct ad_sim *sim)
 {
-    static const struct ad_sim_route *const tables[] = { ad_sim_workspace_routes, ad_sim_object_routes,
-                                                         ad_sim_record_routes, ad_sim_webhook_routes,
+    static const struct ad_sim_route *const tables[] = { ad_sim_workspace_routes,
+                                                         ad_sim_object_routes, ad_sim_record_routes,
+                                                         ad_sim_webhook_routes,
                                                          ad_sim_control_routes };
     struct ad_errinfo info = { 0 };
-    struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH | AD_HTTP_DELETE |
-                                       AD_HTTP_OPTIONS,
+    struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH |
+                                       AD_HTTP_DELETE | AD_HTTP_OPTIONS,
                             .pattern = "/**",
                             .handler = ad_sim_handle,
                             .ctx = sim,
@@ -317,7 +329,8 @@ static void mount_all(struct ad_sim *sim)
         mount(sim->routes, tables[i]);
     }
     AD_ASSERT(ad_registry_route(sim->front, &all, &info) == AD_OK);
-    AD_ASSERT(ad_registry_seal(sim->routes, &info) == AD_OK && ad_registry_seal(sim->front, &info) == AD_OK);
+    AD_ASSERT(ad_registry_seal(sim->routes, &info) == AD_OK &&
+              ad_registry_seal(sim->front, &info) == AD_OK);
 }
 
 void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_opts *opts)
@@ -354,7 +367,9 @@ static void on_accept(void *ctx, struct ad_stream *s)
 enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at, struct ad_errinfo *info)
 {
     char address[300];
-    struct ad_http_server_opts opts = { .name = "attio-sim", .registry = sim->front, .limits = ad_http_limits_default };
+    struct ad_http_server_opts opts = { .name = "attio-sim",
+                                        .registry = sim->front,
+                                        .limits = ad_http_limits_default };
     opts.limits.arena_max = SIZE_MAX / 4;
     opts.limits.reply_ms = REPLY_MS;
     opts.limits.write_ms = 60000;

@@ -1,7 +1,8 @@
 /* attio-sim as one object: the workspace, what it is asked, what it suffers.
  *
- * The HTTP server knows a single route for everything. Behind it stand, in this order: the trace, faults, the table of Attio's endpoints (an unknown one is Attio's own
- * 404), authentication, rate limits, the handler. /_sim/ is answered before all that. */
+ * The HTTP server knows a single route for everything. Behind it stand, in this order: the trace,
+ * faults, the table of Attio's endpoints (an unknown one is Attio's own 404), authentication, rate
+ * limits, the handler. /_sim/ is answered before all that. */
 #ifndef AD_SIM_SIM_H
 #define AD_SIM_SIM_H
 
@@ -48,7 +49,8 @@ struct ad_sim_trace {
     uint64_t in_flight, most_in_flight, most_in_second;
     /* a budget to hold the client to, besides Attio's limits; 0: none */
     uint64_t cap, interval_ms, concurrency;
-    uint64_t *recent_ms; /* ring of arrivals within the interval or the second, whichever is longer */
+    uint64_t
+        *recent_ms; /* ring of arrivals within the interval or the second, whichever is longer */
     size_t recent_from, recent_n, recent_cap;
 };
 
@@ -77,7 +79,7 @@ enum ad_sim_fault_kind {
 
 struct ad_sim_fault {
     struct ad_list link;
-    char *route; /* prefix of the path */
+    char *route;     /* prefix of the path */
     unsigned method; /* 0: any */
     enum ad_sim_fault_kind kind;
     unsigned status;
@@ -179,9 +181,10 @@ enum ad_sim_auth ad_sim_authenticate(const struct ad_sim *sim, const struct ad_e
 /* Seeds and mounts everything without a network: ad_sim_handle can be called with any exchange. */
 void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_opts *opts);
 /* ad_route_cb: answers one exchange, now or when its latency has passed. */
-void ad_sim_handle(void *sim, struct ad_exchange *x);
+void ad_sim_handle(void *ctx, struct ad_exchange *x);
 /* Opens the server and logs `listening`. */
-AD_MUST_CHECK enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at, struct ad_errinfo *info);
+AD_MUST_CHECK enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at,
+                                        struct ad_errinfo *info);
 /* Finishes what has begun, then closes; `done` when nothing is open. */
 void ad_sim_close(struct ad_sim *sim, void (*done)(void *ctx), void *ctx);
 void ad_sim_fini(struct ad_sim *sim);

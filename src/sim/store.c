@@ -92,8 +92,8 @@ static bool is_ref(struct ad_str ref, const char *slug, const uint8_t id[16])
     return ad_sim_uuid_parse(ref, wanted) && memcmp(wanted, id, sizeof(wanted)) == 0;
 }
 
-struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug, struct ad_str singular,
-                                        struct ad_str plural)
+struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
+                                        struct ad_str singular, struct ad_str plural)
 {
     struct ad_sim_object *o = ad_sim_alloc(sizeof(*o));
     s->objects = ad_sim_grow(s->objects, (s->objects_n + 1) * sizeof(struct ad_sim_object *));
@@ -145,8 +145,9 @@ void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug)
     a->open = format("\"", a->slug, "\":[");
 }
 
-struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o, struct ad_str slug,
-                                    struct ad_str title, enum ad_sim_type_id type)
+struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o,
+                                    struct ad_str slug, struct ad_str title,
+                                    enum ad_sim_type_id type)
 {
     struct ad_sim_attr *a = ad_sim_alloc(sizeof(*a));
     AD_ASSERT(o->attrs_n < UINT16_MAX);
@@ -196,7 +197,8 @@ void ad_sim_object_made(struct ad_sim_store *s, struct ad_sim_object *o)
     }
 }
 
-void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a, struct ad_sim_option *option)
+void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a,
+                          struct ad_sim_option *option)
 {
     struct ad_buf b;
     struct ad_sim_pen p;
@@ -213,7 +215,8 @@ void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a, struct 
     ad_sim_put_uuid(&p, option->id);
     AD_SIM_PUT(&p, "},\"title\":");
     ad_sim_put_str(&p, ad_str_c(option->title));
-    ad_sim_put(&p, option->archived ? AD_STR(",\"is_archived\":true") : AD_STR(",\"is_archived\":false"));
+    ad_sim_put(&p, option->archived ? AD_STR(",\"is_archived\":true")
+                                    : AD_STR(",\"is_archived\":false"));
     if (status) {
         ad_sim_put(&p, option->celebrates ? AD_STR(",\"celebration_enabled\":true")
                                           : AD_STR(",\"celebration_enabled\":false"));
@@ -227,7 +230,8 @@ void ad_sim_option_render(struct ad_sim_store *s, struct ad_sim_attr *a, struct 
     ad_buf_fini(&b);
 }
 
-struct ad_sim_option *ad_sim_option_add(struct ad_sim_store *s, struct ad_sim_attr *a, struct ad_str title)
+struct ad_sim_option *ad_sim_option_add(struct ad_sim_store *s, struct ad_sim_attr *a,
+                                        struct ad_str title)
 {
     struct ad_sim_option *option = ad_sim_alloc(sizeof(*option));
     a->options = ad_sim_grow(a->options, (a->options_n + 1) * sizeof(struct ad_sim_option *));
@@ -310,10 +314,9 @@ static uint32_t count_of(const struct ad_sim_record *r, uint32_t from, uint16_t 
 
 static void make(const struct ad_sim_record *r, const struct ad_sim_attr *a, struct ad_sim_value *v)
 {
-    *v = (struct ad_sim_value){ .attr = a->place,
-                                .actor = r->actor,
-                                .type = (uint8_t)a->type,
-                                .from_ns = r->created_ns };
+    *v = (struct ad_sim_value){
+        .attr = a->place, .actor = r->actor, .type = (uint8_t)a->type, .from_ns = r->created_ns
+    };
     if (a->made == AD_SIM_MADE_ID) {
         v->u.id = r->id;
     } else if (a->made == AD_SIM_MADE_CREATED_AT) {
@@ -402,7 +405,8 @@ void ad_sim_value_append(struct ad_sim_record *r, struct ad_sim_value v)
     insert_at(r, from + count_of(r, from, v.attr), v);
 }
 
-#define PAST_MAX 64 /* old values kept per record; Attio keeps all, nobody asks a simulator for more */
+#define PAST_MAX \
+    64 /* old values kept per record; Attio keeps all, nobody asks a simulator for more */
 
 static void remember(struct ad_sim_record *r, struct ad_sim_value v, int64_t until_ns)
 {
@@ -486,7 +490,8 @@ static void shadow(struct ad_sim_store *s, struct ad_sim_record *r, bool existed
     *slot = (struct ad_sim_shadow){ r, existed ? clone(r) : NULL, ad_mono_ms(s->clock) };
 }
 
-const struct ad_sim_record *ad_sim_record_was(const struct ad_sim_store *s, const struct ad_sim_record *r, uint64_t since_ms)
+const struct ad_sim_record *ad_sim_record_was(const struct ad_sim_store *s,
+                                              const struct ad_sim_record *r, uint64_t since_ms)
 {
     size_t from = s->shadows_n > AD_SIM_SHADOWS ? s->shadows_n - AD_SIM_SHADOWS : 0;
     for (size_t i = from; i < s->shadows_n; i++) {
@@ -498,8 +503,9 @@ const struct ad_sim_record *ad_sim_record_was(const struct ad_sim_store *s, cons
     return r;
 }
 
-const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s, const struct ad_sim_object *o,
-                                               const uint8_t id[16], uint64_t since_ms)
+const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s,
+                                               const struct ad_sim_object *o, const uint8_t id[16],
+                                               uint64_t since_ms)
 {
     size_t from = s->shadows_n > AD_SIM_SHADOWS ? s->shadows_n - AD_SIM_SHADOWS : 0;
     for (size_t i = from; i < s->shadows_n; i++) {
@@ -576,7 +582,8 @@ static bool draft_has(const struct ad_sim_draft *d, const struct ad_sim_value *v
     return false;
 }
 
-static struct ad_sim_value reference(const struct change *c, const struct ad_sim_attr *a, struct ad_sim_record *to)
+static struct ad_sim_value reference(const struct change *c, const struct ad_sim_attr *a,
+                                     struct ad_sim_record *to)
 {
     return (struct ad_sim_value){ .attr = a->place,
                                   .actor = c->actor,
@@ -586,8 +593,8 @@ static struct ad_sim_value reference(const struct change *c, const struct ad_sim
 }
 
 /* One side of a relationship loses a reference; the event names that side. */
-static void drop_reference(const struct change *c, struct ad_sim_record *from, const struct ad_sim_attr *a,
-                           struct ad_sim_record *to)
+static void drop_reference(const struct change *c, struct ad_sim_record *from,
+                           const struct ad_sim_attr *a, struct ad_sim_record *to)
 {
     struct ad_sim_value v = reference(c, a, to);
     int64_t at = find_equal(from, &v);
@@ -598,9 +605,10 @@ static void drop_reference(const struct change *c, struct ad_sim_record *from, c
     }
 }
 
-/* The other side of a relationship gains `r`; what a single-valued side pointed to before loses it in turn. */
-static void mirror_reference(const struct change *c, struct ad_sim_record *r, const struct ad_sim_attr *a,
-                             struct ad_sim_record *target)
+/* The other side of a relationship gains `r`; what a single-valued side pointed to before loses it
+ * in turn. */
+static void mirror_reference(const struct change *c, struct ad_sim_record *r,
+                             const struct ad_sim_attr *a, struct ad_sim_record *target)
 {
     const struct ad_sim_attr *b = a->partner;
     struct ad_sim_value v = reference(c, b, r);
@@ -702,8 +710,8 @@ static bool apply(const struct change *c, struct ad_sim_record *r, struct ad_sim
     return changed;
 }
 
-size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_sim_draft *drafts, size_t n,
-                           uint8_t actor)
+size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r,
+                           struct ad_sim_draft *drafts, size_t n, uint8_t actor)
 {
     struct change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
     size_t changed = 0;
@@ -745,8 +753,8 @@ struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t create
     return r;
 }
 
-struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o, struct ad_sim_draft *drafts,
-                                           size_t n, uint8_t actor)
+struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o,
+                                           struct ad_sim_draft *drafts, size_t n, uint8_t actor)
 {
     struct change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
     struct ad_sim_record *r = ad_sim_record_seed(o, c.now_ns, actor);
@@ -875,7 +883,8 @@ static void set_actor(struct ad_sim_actor *a, const char *type, const uint8_t id
     free_str(head);
 }
 
-void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uint64_t seed, const char *slug)
+void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uint64_t seed,
+                       const char *slug)
 {
     memset(s, 0, sizeof(*s));
     s->clock = clock;

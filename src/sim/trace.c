@@ -60,7 +60,8 @@ void ad_sim_trace_begin(struct ad_sim_trace *t, uint64_t now_ms)
     uint64_t second = within(t, now_ms, 1000);
     t->most_in_second = second > t->most_in_second ? second : t->most_in_second;
     t->most_in_flight = t->in_flight > t->most_in_flight ? t->in_flight : t->most_in_flight;
-    bool over = (t->cap && within(t, now_ms, t->interval_ms) > t->cap) || (t->concurrency && t->in_flight > t->concurrency);
+    bool over = (t->cap && within(t, now_ms, t->interval_ms) > t->cap) ||
+                (t->concurrency && t->in_flight > t->concurrency);
     t->violations += over;
 }
 

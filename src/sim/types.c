@@ -5,28 +5,32 @@
 
 #include "base/mem.h"
 
-#define OPS_TEXT (AD_SIM_EQ | AD_SIM_IN | AD_SIM_NOT_EMPTY | AD_SIM_CONTAINS | AD_SIM_STARTS | AD_SIM_ENDS)
+#define OPS_TEXT \
+    (AD_SIM_EQ | AD_SIM_IN | AD_SIM_NOT_EMPTY | AD_SIM_CONTAINS | AD_SIM_STARTS | AD_SIM_ENDS)
 #define OPS_ORDER (AD_SIM_EQ | AD_SIM_NOT_EMPTY | AD_SIM_LT | AD_SIM_LTE | AD_SIM_GT | AD_SIM_GTE)
 #define OPS_SAME (AD_SIM_EQ | AD_SIM_NOT_EMPTY)
 #define OPS_REF (AD_SIM_EQ | AD_SIM_IN | AD_SIM_NOT_EMPTY)
 
 /* --- Refusals --- */
 
-static bool refuse(const struct ad_sim_parse *p, const char *code, const char *fmt, ...) AD_PRINTF(3, 4);
+static bool refuse(const struct ad_sim_parse *p, const char *code, const char *fmt, ...)
+    AD_PRINTF(3, 4);
 
 static bool refuse(const struct ad_sim_parse *p, const char *code, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
     p->refusal->code = code;
-    AD_IGNORE(vsnprintf(p->refusal->message, sizeof(p->refusal->message), fmt, args) < 0, "cut is fine");
+    AD_IGNORE(vsnprintf(p->refusal->message, sizeof(p->refusal->message), fmt, args) < 0,
+              "cut is fine");
     va_end(args);
     return false;
 }
 
 static bool invalid(const struct ad_sim_parse *p)
 {
-    return refuse(p, "validation_type", "An invalid value was passed to attribute with slug \"%s\".", p->attr->slug);
+    return refuse(p, "validation_type",
+                  "An invalid value was passed to attribute with slug \"%s\".", p->attr->slug);
 }
 
 /* The value itself, or its property: 5 and {"value":5} say the same. */
@@ -82,7 +86,8 @@ static void print_part(struct ad_sim_pen *p, const struct ad_sim_value *v, uint3
 
 #define TEXT_MAX (10u << 20)
 
-static bool parse_text(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_text(const struct ad_sim_parse *p, const struct ad_json *in,
+                       struct ad_sim_value *out)
 {
     struct ad_str s = ad_json_str(unwrap(in, "value"));
     if (!s.p || s.n > TEXT_MAX) {
@@ -92,7 +97,8 @@ static bool parse_text(const struct ad_sim_parse *p, const struct ad_json *in, s
     return true;
 }
 
-static void print_text(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_text(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                       const struct ad_sim_attr *a)
 {
     AD_SIM_PUT(p, "\"value\":");
     if (a->made == AD_SIM_MADE_ID) {
@@ -102,7 +108,8 @@ static void print_text(struct ad_sim_pen *p, const struct ad_sim_value *v, const
     }
 }
 
-static const struct ad_sim_prop text_props[] = { { "value", AD_SIM_KIND_TEXT, OPS_TEXT, get_0 }, { 0 } };
+static const struct ad_sim_prop text_props[] = { { "value", AD_SIM_KIND_TEXT, OPS_TEXT, get_0 },
+                                                 { 0 } };
 
 static void get_own_id(const struct ad_sim_value *v, struct ad_sim_key *out)
 {
@@ -188,22 +195,27 @@ static bool fixed_json(const struct ad_json *in, int64_t *out)
     return true;
 }
 
-static bool parse_number(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_number(const struct ad_sim_parse *p, const struct ad_json *in,
+                         struct ad_sim_value *out)
 {
     out->type = AD_SIM_NUMBER;
     return fixed_json(unwrap(in, "value"), &out->u.i) || invalid(p);
 }
 
-static void print_number(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_number(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                         const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"value\":");
     ad_sim_put_fixed(p, v->u.i);
 }
 
-static const struct ad_sim_prop number_props[] = { { "value", AD_SIM_KIND_NUMBER, OPS_ORDER, get_int }, { 0 } };
+static const struct ad_sim_prop number_props[] = {
+    { "value", AD_SIM_KIND_NUMBER, OPS_ORDER, get_int }, { 0 }
+};
 
-static bool parse_currency(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_currency(const struct ad_sim_parse *p, const struct ad_json *in,
+                           struct ad_sim_value *out)
 {
     const struct ad_json *v = unwrap(in, "currency_value");
     out->type = AD_SIM_CURRENCY;
@@ -213,7 +225,8 @@ static bool parse_currency(const struct ad_sim_parse *p, const struct ad_json *i
     return fixed_json(v, &out->u.i) || invalid(p);
 }
 
-static void print_currency(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_currency(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                           const struct ad_sim_attr *a)
 {
     AD_SIM_PUT(p, "\"currency_value\":");
     ad_sim_put_fixed(p, v->u.i);
@@ -226,7 +239,8 @@ static const struct ad_sim_prop currency_props[] = {
     { 0 },
 };
 
-static bool parse_rating(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_rating(const struct ad_sim_parse *p, const struct ad_json *in,
+                         struct ad_sim_value *out)
 {
     out->type = AD_SIM_RATING;
     if (!ad_json_i64(unwrap(in, "value"), &out->u.i) || out->u.i < 0 || out->u.i > 5) {
@@ -235,16 +249,20 @@ static bool parse_rating(const struct ad_sim_parse *p, const struct ad_json *in,
     return true;
 }
 
-static void print_rating(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_rating(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                         const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"value\":");
     ad_sim_put_i64(p, v->u.i);
 }
 
-static const struct ad_sim_prop rating_props[] = { { "value", AD_SIM_KIND_WHOLE, OPS_ORDER, get_int }, { 0 } };
+static const struct ad_sim_prop rating_props[] = {
+    { "value", AD_SIM_KIND_WHOLE, OPS_ORDER, get_int }, { 0 }
+};
 
-static bool parse_checkbox(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_checkbox(const struct ad_sim_parse *p, const struct ad_json *in,
+                           struct ad_sim_value *out)
 {
     const struct ad_json *v = unwrap(in, "value");
     bool on = false;
@@ -258,13 +276,16 @@ static bool parse_checkbox(const struct ad_sim_parse *p, const struct ad_json *i
     return out->u.i || ad_str_eq(s, AD_STR("false")) || invalid(p);
 }
 
-static void print_checkbox(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_checkbox(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                           const struct ad_sim_attr *a)
 {
     (void)a;
     ad_sim_put(p, v->u.i ? AD_STR("\"value\":true") : AD_STR("\"value\":false"));
 }
 
-static const struct ad_sim_prop checkbox_props[] = { { "value", AD_SIM_KIND_BOOL, OPS_SAME, get_int }, { 0 } };
+static const struct ad_sim_prop checkbox_props[] = {
+    { "value", AD_SIM_KIND_BOOL, OPS_SAME, get_int }, { 0 }
+};
 
 /* --- date, timestamp --- */
 
@@ -304,7 +325,8 @@ static size_t date_front(struct ad_str s, int64_t *days)
     return used;
 }
 
-/* "T13:00", "T13:00:02", with a zone or without (UTC), made whole and given to the strict parser. */
+/* "T13:00", "T13:00:02", with a zone or without (UTC), made whole and given to the strict
+ * parser. */
 bool ad_sim_time_loose(struct ad_str s, int64_t *ns)
 {
     char text[64];
@@ -348,41 +370,49 @@ bool ad_sim_date_loose(struct ad_str s, int64_t *days)
     return true;
 }
 
-static bool parse_date(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_date(const struct ad_sim_parse *p, const struct ad_json *in,
+                       struct ad_sim_value *out)
 {
     struct ad_str s = ad_json_str(unwrap(in, "value"));
     out->type = AD_SIM_DATE;
     return (s.p && ad_sim_date_loose(s, &out->u.i)) || invalid(p);
 }
 
-static void print_date(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_date(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                       const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"value\":");
     ad_sim_put_date(p, v->u.i);
 }
 
-static const struct ad_sim_prop date_props[] = { { "value", AD_SIM_KIND_DATE, OPS_ORDER, get_int }, { 0 } };
+static const struct ad_sim_prop date_props[] = { { "value", AD_SIM_KIND_DATE, OPS_ORDER, get_int },
+                                                 { 0 } };
 
-static bool parse_timestamp(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_timestamp(const struct ad_sim_parse *p, const struct ad_json *in,
+                            struct ad_sim_value *out)
 {
     struct ad_str s = ad_json_str(unwrap(in, "value"));
     out->type = AD_SIM_TIMESTAMP;
     return (s.p && ad_sim_time_loose(s, &out->u.i)) || invalid(p);
 }
 
-static void print_timestamp(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_timestamp(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                            const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"value\":");
     ad_sim_put_time(p, v->u.i);
 }
 
-static const struct ad_sim_prop timestamp_props[] = { { "value", AD_SIM_KIND_TIME, OPS_ORDER, get_int }, { 0 } };
+static const struct ad_sim_prop timestamp_props[] = {
+    { "value", AD_SIM_KIND_TIME, OPS_ORDER, get_int }, { 0 }
+};
 
 /* --- select, status --- */
 
-static bool parse_option(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_option(const struct ad_sim_parse *p, const struct ad_json *in,
+                         struct ad_sim_value *out)
 {
     bool status = p->attr->type == AD_SIM_STATUS;
     struct ad_str ref = ad_json_str(unwrap(in, status ? "status" : "option"));
@@ -401,7 +431,8 @@ static bool parse_option(const struct ad_sim_parse *p, const struct ad_json *in,
     return true;
 }
 
-static void print_option(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_option(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                         const struct ad_sim_attr *a)
 {
     ad_sim_put(p, a->type == AD_SIM_STATUS ? AD_STR("\"status\":") : AD_STR("\"option\":"));
     ad_sim_put(p, ad_str_c(v->u.option->json));
@@ -463,15 +494,19 @@ static struct ad_sim_attr *plain_match(const struct ad_sim_object *o)
 }
 
 /* The one record whose unique attribute holds the value written in `in`. */
-static struct ad_sim_record *match_record(const struct ad_sim_parse *p, struct ad_sim_attr *by, const struct ad_json *in)
+static struct ad_sim_record *match_record(const struct ad_sim_parse *p, struct ad_sim_attr *by,
+                                          const struct ad_json *in)
 {
-    struct ad_sim_parse inner = { .store = p->store, .attr = by, .arena = p->arena, .refusal = p->refusal };
+    struct ad_sim_parse inner = {
+        .store = p->store, .attr = by, .arena = p->arena, .refusal = p->refusal
+    };
     struct ad_sim_value v = { 0 };
     struct ad_sim_key room;
     if (in && in->type == AD_JSON_ARRAY) {
         in = in->count == 1 ? in->child : NULL;
     }
-    if (!in || !by->unique || by->type == AD_SIM_REFERENCE || !ad_sim_types[by->type].parse(&inner, in, &v)) {
+    if (!in || !by->unique || by->type == AD_SIM_REFERENCE ||
+        !ad_sim_types[by->type].parse(&inner, in, &v)) {
         return NULL;
     }
     struct ad_sim_record *found = ad_sim_unique_find(by, ad_sim_value_unique(&v, &room));
@@ -479,30 +514,32 @@ static struct ad_sim_record *match_record(const struct ad_sim_parse *p, struct a
     return found;
 }
 
-static bool set_reference(const struct ad_sim_parse *p, struct ad_sim_record *target, struct ad_sim_value *out)
+static bool set_reference(const struct ad_sim_parse *p, struct ad_sim_record *target,
+                          struct ad_sim_value *out)
 {
     if (!target) {
-        return refuse(p, "value_not_found",
-                      "Could not find exactly one record for the value passed to attribute with slug \"%s\".",
-                      p->attr->slug);
+        return refuse(
+            p, "value_not_found",
+            "Could not find exactly one record for the value passed to attribute with slug \"%s\".",
+            p->attr->slug);
     }
     out->type = AD_SIM_REFERENCE;
     out->u.record = target;
     return true;
 }
 
-static bool parse_plain_reference(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_plain_reference(const struct ad_sim_parse *p, const struct ad_json *in,
+                                  struct ad_sim_value *out)
 {
     struct ad_sim_object *o = p->attr->allowed_n == 1 ? p->attr->allowed[0] : NULL;
     struct ad_sim_attr *by = o ? plain_match(o) : NULL;
     return by ? set_reference(p, match_record(p, by, in), out) : invalid(p);
 }
 
-static bool parse_reference_by_match(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_object *o,
-                                     struct ad_sim_value *out)
+static bool parse_reference_by_match(const struct ad_sim_parse *p, const struct ad_json *in,
+                                     struct ad_sim_object *o, struct ad_sim_value *out)
 {
-    AD_JSON_FOREACH(it, in)
-    {
+    AD_JSON_FOREACH (it, in) {
         if (ad_str_eq(it->key, AD_STR("target_object"))) {
             continue;
         }
@@ -512,7 +549,8 @@ static bool parse_reference_by_match(const struct ad_sim_parse *p, const struct 
     return invalid(p);
 }
 
-static bool parse_reference(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_reference(const struct ad_sim_parse *p, const struct ad_json *in,
+                            struct ad_sim_value *out)
 {
     uint8_t id[16];
     if (in->type == AD_JSON_STRING) {
@@ -524,7 +562,8 @@ static bool parse_reference(const struct ad_sim_parse *p, const struct ad_json *
     }
     struct ad_sim_object *o = ad_sim_object_find(p->store, object);
     if (!o || !is_allowed(p->attr, o)) {
-        return refuse(p, "value_not_found", "Object with slug/ID \"%.*s\" not found.", AD_FMT(object));
+        return refuse(p, "value_not_found", "Object with slug/ID \"%.*s\" not found.",
+                      AD_FMT(object));
     }
     const struct ad_json *by_id = ad_json_get(in, "target_record_id");
     if (!by_id) {
@@ -541,7 +580,8 @@ static bool parse_reference(const struct ad_sim_parse *p, const struct ad_json *
     return set_reference(p, target, out);
 }
 
-static void print_reference(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_reference(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                            const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"target_object\":");
@@ -570,28 +610,34 @@ static const struct ad_sim_prop reference_props[] = {
 
 /* --- actor-reference --- */
 
-static bool parse_actor(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_actor(const struct ad_sim_parse *p, const struct ad_json *in,
+                        struct ad_sim_value *out)
 {
     struct ad_str email = ad_json_str(unwrap(in, "workspace_member_email_address"));
-    struct ad_str id = ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "referenced_actor_id") : NULL);
-    struct ad_str type = ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "referenced_actor_type") : NULL);
+    struct ad_str id =
+        ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "referenced_actor_id") : NULL);
+    struct ad_str type =
+        ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "referenced_actor_type") : NULL);
     uint8_t wanted[16] = { 0 };
-    if (!email.p && (!ad_str_eq(type, AD_STR("workspace-member")) || !id.p || !ad_sim_uuid_parse(id, wanted))) {
+    if (!email.p &&
+        (!ad_str_eq(type, AD_STR("workspace-member")) || !id.p || !ad_sim_uuid_parse(id, wanted))) {
         return invalid(p);
     }
     for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
         const struct ad_sim_member *m = &p->store->members[i];
-        if (email.p ? ad_str_eq_nocase(email, ad_str_c(m->email)) : memcmp(wanted, m->id, 16) == 0) {
+        if (email.p ? ad_str_eq_nocase(email, ad_str_c(m->email))
+                    : memcmp(wanted, m->id, 16) == 0) {
             out->type = AD_SIM_ACTOR;
             out->aux = m->actor;
             return true;
         }
     }
-    return refuse(p, "value_not_found", "Workspace member with %s \"%.*s\" not found.", email.p ? "email address" : "ID",
-                  AD_FMT(email.p ? email : id));
+    return refuse(p, "value_not_found", "Workspace member with %s \"%.*s\" not found.",
+                  email.p ? "email address" : "ID", AD_FMT(email.p ? email : id));
 }
 
-static void print_actor(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_actor(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                        const struct ad_sim_attr *a)
 {
     const struct ad_sim_actor *actor = &a->object->store->actors[v->aux];
     AD_SIM_PUT(p, "\"referenced_actor_type\":");
@@ -625,11 +671,13 @@ static const struct ad_sim_prop actor_props[] = {
 
 /* --- location --- */
 
-static const char *const location_parts[] = { "line_1",   "line_2", "line_3",       "line_4",   "locality",
-                                              "region",   "postcode", "country_code", "latitude", "longitude" };
+static const char *const location_parts[] = { "line_1",   "line_2",   "line_3",   "line_4",
+                                              "locality", "region",   "postcode", "country_code",
+                                              "latitude", "longitude" };
 #define LOCATION_PARTS AD_LEN(location_parts)
 
-static bool parse_location(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_location(const struct ad_sim_parse *p, const struct ad_json *in,
+                           struct ad_sim_value *out)
 {
     struct ad_str parts[LOCATION_PARTS] = { { 0 } };
     if (in->type == AD_JSON_STRING) {
@@ -648,7 +696,8 @@ static bool parse_location(const struct ad_sim_parse *p, const struct ad_json *i
     return true;
 }
 
-static void print_location(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_location(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                           const struct ad_sim_attr *a)
 {
     (void)a;
     for (uint32_t i = 0; i < LOCATION_PARTS; i++) {
@@ -659,10 +708,10 @@ static void print_location(struct ad_sim_pen *p, const struct ad_sim_value *v, c
     }
 }
 
-#define LOCATION_GET(i)                                                                            \
-    static void get_location_##i(const struct ad_sim_value *v, struct ad_sim_key *out)             \
-    {                                                                                              \
-        get_part(v, i, out);                                                                       \
+#define LOCATION_GET(i)                                                                \
+    static void get_location_##i(const struct ad_sim_value *v, struct ad_sim_key *out) \
+    {                                                                                  \
+        get_part(v, i, out);                                                           \
     }
 LOCATION_GET(3)
 LOCATION_GET(4)
@@ -679,7 +728,8 @@ static const struct ad_sim_prop location_props[] = {
     { "locality", AD_SIM_KIND_TEXT, OPS_PLACE, get_location_4 },
     { "region", AD_SIM_KIND_TEXT, OPS_PLACE, get_location_5 },
     { "postcode", AD_SIM_KIND_TEXT, OPS_PLACE, get_location_6 },
-    { "country_code", AD_SIM_KIND_TEXT, AD_SIM_EQ | AD_SIM_STARTS | AD_SIM_NOT_EMPTY, get_location_7 },
+    { "country_code", AD_SIM_KIND_TEXT, AD_SIM_EQ | AD_SIM_STARTS | AD_SIM_NOT_EMPTY,
+      get_location_7 },
     { 0 },
 };
 
@@ -688,7 +738,8 @@ static const struct ad_sim_prop location_props[] = {
 /* The last two labels, three behind the best-known second-level registries. */
 static struct ad_str root_of(struct ad_str domain)
 {
-    static const char *const second[] = { ".co.uk", ".com.au", ".co.jp", ".co.nz", ".com.br", ".co.in" };
+    static const char *const second[] = { ".co.uk", ".com.au", ".co.jp",
+                                          ".co.nz", ".com.br", ".co.in" };
     unsigned labels = 2;
     for (size_t i = 0; i < AD_LEN(second); i++) {
         labels += ad_str_ends(domain, ad_str_c(second[i]));
@@ -743,7 +794,8 @@ static struct ad_str behind(struct ad_str s, struct ad_str mark)
     return ad_str_starts(s, mark) ? ad_str_n(s.p + mark.n, s.n - mark.n) : s;
 }
 
-static bool parse_domain(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_domain(const struct ad_sim_parse *p, const struct ad_json *in,
+                         struct ad_sim_value *out)
 {
     char room[256];
     struct ad_str s = ad_json_str(unwrap(in, "domain"));
@@ -760,7 +812,8 @@ static bool parse_domain(const struct ad_sim_parse *p, const struct ad_json *in,
     return true;
 }
 
-static void print_domain(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_domain(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                         const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"domain\":");
@@ -803,7 +856,8 @@ static bool is_local_part(struct ad_str s)
     return s.n > 0 && s.n <= 64 && s.p[0] != '.' && s.p[s.n - 1] != '.';
 }
 
-static bool parse_email(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_email(const struct ad_sim_parse *p, const struct ad_json *in,
+                        struct ad_sim_value *out)
 {
     char room[EMAIL_MAX];
     const struct ad_json *v = unwrap(in, "email_address");
@@ -838,7 +892,8 @@ static void get_email_local(const struct ad_sim_value *v, struct ad_sim_key *out
     out->s = ad_str_cut(&s, '@');
 }
 
-static void print_email(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_email(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                        const struct ad_sim_attr *a)
 {
     struct ad_sim_key key = { 0 };
     (void)a;
@@ -872,7 +927,8 @@ static uint32_t country_code(const char c[2])
     return ((uint32_t)(uint8_t)c[0] << 8) | (uint8_t)c[1];
 }
 
-struct ad_sim_value ad_sim_make_phone(struct ad_str original, struct ad_str e164, const char country[2])
+struct ad_sim_value ad_sim_make_phone(struct ad_str original, struct ad_str e164,
+                                      const char country[2])
 {
     struct ad_str parts[] = { original, e164 };
     return (struct ad_sim_value){ .type = AD_SIM_PHONE,
@@ -883,10 +939,11 @@ struct ad_sim_value ad_sim_make_phone(struct ad_str original, struct ad_str e164
 static const struct {
     const char *prefix, *country;
 } dial_codes[] = {
-    { "+1", "US" },   { "+44", "GB" }, { "+49", "DE" }, { "+33", "FR" }, { "+34", "ES" },  { "+39", "IT" },
-    { "+31", "NL" },  { "+32", "BE" }, { "+41", "CH" }, { "+43", "AT" }, { "+45", "DK" },  { "+46", "SE" },
-    { "+47", "NO" },  { "+48", "PL" }, { "+61", "AU" }, { "+64", "NZ" }, { "+81", "JP" },  { "+91", "IN" },
-    { "+353", "IE" }, { "+55", "BR" }, { "+52", "MX" }, { "+65", "SG" }, { "+351", "PT" }, { "+358", "FI" },
+    { "+1", "US" },  { "+44", "GB" }, { "+49", "DE" },  { "+33", "FR" },  { "+34", "ES" },
+    { "+39", "IT" }, { "+31", "NL" }, { "+32", "BE" },  { "+41", "CH" },  { "+43", "AT" },
+    { "+45", "DK" }, { "+46", "SE" }, { "+47", "NO" },  { "+48", "PL" },  { "+61", "AU" },
+    { "+64", "NZ" }, { "+81", "JP" }, { "+91", "IN" },  { "+353", "IE" }, { "+55", "BR" },
+    { "+52", "MX" }, { "+65", "SG" }, { "+351", "PT" }, { "+358", "FI" },
 };
 
 static const char *dial_prefix(struct ad_str country)
@@ -909,7 +966,8 @@ static const char *dial_country(struct ad_str e164)
     return "US";
 }
 
-/* Digits of `s` behind a plus or behind the country's prefix, without the punctuation people use. */
+/* Digits of `s` behind a plus or behind the country's prefix, without the punctuation people
+ * use. */
 static bool normalise_phone(struct ad_str s, const char *prefix, struct ad_buf *out)
 {
     if (s.n > 0 && s.p[0] == '+') {
@@ -922,24 +980,27 @@ static bool normalise_phone(struct ad_str s, const char *prefix, struct ad_buf *
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] >= '0' && s.p[i] <= '9') {
             ad_buf_putc(out, s.p[i]);
-        } else if (!memchr("+-. ()", s.p[i], 6)) {
+        } else if (ad_str_find(AD_STR("+-. ()"), s.p[i]) == 6) {
             return false;
         }
     }
     return ad_buf_len(out) >= 7 && ad_buf_len(out) <= 16 && ad_buf_status(out) == AD_OK;
 }
 
-static bool parse_phone(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_phone(const struct ad_sim_parse *p, const struct ad_json *in,
+                        struct ad_sim_value *out)
 {
     const struct ad_json *v = unwrap(in, "original_phone_number");
     struct ad_str s = ad_json_str(v ? v : unwrap(in, "phone_number"));
-    struct ad_str country = ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "country_code") : NULL);
+    struct ad_str country =
+        ad_json_str(in->type == AD_JSON_OBJECT ? ad_json_get(in, "country_code") : NULL);
     struct ad_buf e164;
     ad_buf_init(&e164, 64);
     bool ok = s.p && normalise_phone(s, country.p ? dial_prefix(country) : NULL, &e164);
     if (ok) {
         struct ad_str number = ad_buf_str(&e164);
-        *out = ad_sim_make_phone(s, number, country.n == 2 ? country.p : dial_country(number));
+        *out = ad_sim_make_phone(s, number,
+                                 country.p && country.n == 2 ? country.p : dial_country(number));
     }
     ad_buf_fini(&e164);
     return ok || invalid(p);
@@ -952,7 +1013,8 @@ static void get_country(const struct ad_sim_value *v, struct ad_sim_key *out)
     out->s = ad_str_n(out->room, 2);
 }
 
-static void print_phone(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_phone(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                        const struct ad_sim_attr *a)
 {
     struct ad_sim_key key = { 0 };
     (void)a;
@@ -973,8 +1035,9 @@ static const struct ad_sim_prop phone_props[] = {
 
 /* --- interaction --- */
 
-static const char *const interactions[AD_SIM_INTERACTIONS] = { "email",       "calendar-event",    "call",
-                                                               "chat-thread", "in-person-meeting", "meeting" };
+static const char *const interactions[AD_SIM_INTERACTIONS] = {
+    "email", "calendar-event", "call", "chat-thread", "in-person-meeting", "meeting"
+};
 
 struct ad_sim_value ad_sim_make_interaction(unsigned kind, int64_t at_ns, uint8_t owner_actor)
 {
@@ -983,14 +1046,16 @@ struct ad_sim_value ad_sim_make_interaction(unsigned kind, int64_t at_ns, uint8_
                                   .u.i = at_ns };
 }
 
-static bool parse_interaction(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_interaction(const struct ad_sim_parse *p, const struct ad_json *in,
+                              struct ad_sim_value *out)
 {
     (void)in;
     (void)out;
     return invalid(p);
 }
 
-static void print_interaction(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_interaction(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                              const struct ad_sim_attr *a)
 {
     AD_SIM_PUT(p, "\"interaction_type\":");
     ad_sim_put_str(p, ad_str_c(interactions[v->aux & 255]));
@@ -1033,13 +1098,15 @@ static bool name_from_text(const struct ad_sim_parse *p, struct ad_str s, struct
     struct ad_str last = ad_str_cut(&rest, ',');
     struct ad_str first = rest.p ? ad_str_trim(rest) : ad_str_trim(last);
     last = rest.p ? ad_str_trim(last) : AD_STR("");
-    struct ad_str full = ad_arena_fmt(p->arena, "%.*s%s%.*s", AD_FMT(first), first.n && last.n ? " " : "", AD_FMT(last));
+    struct ad_str full = ad_arena_fmt(p->arena, "%.*s%s%.*s", AD_FMT(first),
+                                      first.n && last.n ? " " : "", AD_FMT(last));
     AD_ASSERT(full.p);
     *out = ad_sim_make_name(first, last, full);
     return true;
 }
 
-static bool parse_name(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out)
+static bool parse_name(const struct ad_sim_parse *p, const struct ad_json *in,
+                       struct ad_sim_value *out)
 {
     static const char *const keys[] = { "first_name", "last_name", "full_name" };
     struct ad_str parts[3];
@@ -1056,7 +1123,8 @@ static bool parse_name(const struct ad_sim_parse *p, const struct ad_json *in, s
     return true;
 }
 
-static void print_name(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a)
+static void print_name(struct ad_sim_pen *p, const struct ad_sim_value *v,
+                       const struct ad_sim_attr *a)
 {
     (void)a;
     AD_SIM_PUT(p, "\"first_name\":");
@@ -1077,23 +1145,26 @@ static const struct ad_sim_prop name_props[] = {
 /* --- The table --- */
 
 const struct ad_sim_type ad_sim_types[AD_SIM_TYPES] = {
-    [AD_SIM_TEXT] = { "text", true, text_props, parse_text, print_text, true },
-    [AD_SIM_NUMBER] = { "number", true, number_props, parse_number, print_number, false },
-    [AD_SIM_CHECKBOX] = { "checkbox", true, checkbox_props, parse_checkbox, print_checkbox, false },
-    [AD_SIM_CURRENCY] = { "currency", true, currency_props, parse_currency, print_currency, false },
-    [AD_SIM_DATE] = { "date", true, date_props, parse_date, print_date, false },
-    [AD_SIM_TIMESTAMP] = { "timestamp", true, timestamp_props, parse_timestamp, print_timestamp, false },
-    [AD_SIM_RATING] = { "rating", true, rating_props, parse_rating, print_rating, false },
-    [AD_SIM_STATUS] = { "status", true, status_props, parse_option, print_option, false },
-    [AD_SIM_SELECT] = { "select", true, select_props, parse_option, print_option, false },
-    [AD_SIM_REFERENCE] = { "record-reference", true, reference_props, parse_reference, print_reference, false },
-    [AD_SIM_ACTOR] = { "actor-reference", true, actor_props, parse_actor, print_actor, false },
-    [AD_SIM_LOCATION] = { "location", true, location_props, parse_location, print_location, true },
-    [AD_SIM_DOMAIN] = { "domain", true, domain_props, parse_domain, print_domain, true },
-    [AD_SIM_EMAIL] = { "email-address", true, email_props, parse_email, print_email, true },
-    [AD_SIM_PHONE] = { "phone-number", true, phone_props, parse_phone, print_phone, true },
-    [AD_SIM_INTERACTION] = { "interaction", false, interaction_props, parse_interaction, print_interaction, false },
-    [AD_SIM_NAME] = { "personal-name", false, name_props, parse_name, print_name, true },
+    [AD_SIM_TEXT] = { "text", text_props, parse_text, print_text, true, true },
+    [AD_SIM_NUMBER] = { "number", number_props, parse_number, print_number, false, true },
+    [AD_SIM_CHECKBOX] = { "checkbox", checkbox_props, parse_checkbox, print_checkbox, false, true },
+    [AD_SIM_CURRENCY] = { "currency", currency_props, parse_currency, print_currency, false, true },
+    [AD_SIM_DATE] = { "date", date_props, parse_date, print_date, false, true },
+    [AD_SIM_TIMESTAMP] = { "timestamp", timestamp_props, parse_timestamp, print_timestamp, false,
+                           true },
+    [AD_SIM_RATING] = { "rating", rating_props, parse_rating, print_rating, false, true },
+    [AD_SIM_STATUS] = { "status", status_props, parse_option, print_option, false, true },
+    [AD_SIM_SELECT] = { "select", select_props, parse_option, print_option, false, true },
+    [AD_SIM_REFERENCE] = { "record-reference", reference_props, parse_reference, print_reference,
+                           false, true },
+    [AD_SIM_ACTOR] = { "actor-reference", actor_props, parse_actor, print_actor, false, true },
+    [AD_SIM_LOCATION] = { "location", location_props, parse_location, print_location, true, true },
+    [AD_SIM_DOMAIN] = { "domain", domain_props, parse_domain, print_domain, true, true },
+    [AD_SIM_EMAIL] = { "email-address", email_props, parse_email, print_email, true, true },
+    [AD_SIM_PHONE] = { "phone-number", phone_props, parse_phone, print_phone, true, true },
+    [AD_SIM_INTERACTION] = { "interaction", interaction_props, parse_interaction, print_interaction,
+                             false, false },
+    [AD_SIM_NAME] = { "personal-name", name_props, parse_name, print_name, true, false },
 };
 
 enum ad_sim_type_id ad_sim_type_find(struct ad_str name)

@@ -1,4 +1,5 @@
-/* The 17 attribute types as a table: how a value is parsed, printed, compared, and which of its properties can be filtered by. */
+/* The 17 attribute types as a table: how a value is parsed, printed, compared, and which of its
+ * properties can be filtered by. */
 #ifndef AD_SIM_TYPES_H
 #define AD_SIM_TYPES_H
 
@@ -61,14 +62,14 @@ struct ad_sim_parse {
 
 struct ad_sim_type {
     const char *name;
-    bool creatable; /* over the API */
     /* The first is the main one, that shorthand means. NULL-ended by name. */
     const struct ad_sim_prop *props;
     /* One element of what was written. False: refusal is filled. */
     bool (*parse)(const struct ad_sim_parse *p, const struct ad_json *in, struct ad_sim_value *out);
     /* `"value":"x"`: the properties without braces. */
     void (*print)(struct ad_sim_pen *p, const struct ad_sim_value *v, const struct ad_sim_attr *a);
-    bool packed; /* u.pack is owned */
+    bool packed;    /* u.pack is owned */
+    bool creatable; /* over the API */
 };
 
 extern const struct ad_sim_type ad_sim_types[AD_SIM_TYPES];
@@ -94,7 +95,8 @@ AD_MUST_CHECK bool ad_sim_fixed_parse(struct ad_str s, int64_t *out);
 struct ad_sim_value ad_sim_make_text(enum ad_sim_type_id type, struct ad_str s);
 struct ad_sim_value ad_sim_make_name(struct ad_str first, struct ad_str last, struct ad_str full);
 struct ad_sim_value ad_sim_make_email(struct ad_str s);
-struct ad_sim_value ad_sim_make_phone(struct ad_str original, struct ad_str e164, const char country[2]);
+struct ad_sim_value ad_sim_make_phone(struct ad_str original, struct ad_str e164,
+                                      const char country[2]);
 struct ad_sim_value ad_sim_make_interaction(unsigned kind, int64_t at_ns, uint8_t owner_actor);
 #define AD_SIM_INTERACTIONS 6
 

@@ -7,13 +7,33 @@
 #include "sim.h"
 
 static const char *const event_types[] = {
-    "call-recording.created", "comment.created",        "comment.resolved",         "comment.unresolved",
-    "comment.deleted",        "list.created",           "list.updated",             "list.deleted",
-    "list-attribute.created", "list-attribute.updated", "list-entry.created",       "list-entry.updated",
-    "list-entry.deleted",     "object-attribute.created", "object-attribute.updated", "note.created",
-    "note-content.updated",   "note.updated",           "note.deleted",             "record.created",
-    "record.merged",          "record.updated",         "record.deleted",           "task.created",
-    "task.updated",           "task.deleted",           "workspace-member.created",
+    "call-recording.created",
+    "comment.created",
+    "comment.resolved",
+    "comment.unresolved",
+    "comment.deleted",
+    "list.created",
+    "list.updated",
+    "list.deleted",
+    "list-attribute.created",
+    "list-attribute.updated",
+    "list-entry.created",
+    "list-entry.updated",
+    "list-entry.deleted",
+    "object-attribute.created",
+    "object-attribute.updated",
+    "note.created",
+    "note-content.updated",
+    "note.updated",
+    "note.deleted",
+    "record.created",
+    "record.merged",
+    "record.updated",
+    "record.deleted",
+    "task.created",
+    "task.updated",
+    "task.deleted",
+    "workspace-member.created",
 };
 
 static const char *known_event(struct ad_str type)
@@ -28,8 +48,8 @@ static const char *known_event(struct ad_str type)
 
 /* --- Filters on events --- */
 
-static struct ad_str event_field(const struct ad_sim_store *s, const struct ad_sim_event *e, struct ad_str field,
-                                 char room[37])
+static struct ad_str event_field(const struct ad_sim_store *s, const struct ad_sim_event *e,
+                                 struct ad_str field, char room[37])
 {
     const struct ad_sim_actor *actor = &s->actors[e->actor];
     if (ad_str_eq(field, AD_STR("event_type"))) {
@@ -49,14 +69,16 @@ static struct ad_str event_field(const struct ad_sim_store *s, const struct ad_s
     return ad_str_n(room, 36);
 }
 
-static bool cond_holds(const struct ad_sim_store *s, const struct ad_sim_webhook_cond *c, const struct ad_sim_event *e)
+static bool cond_holds(const struct ad_sim_store *s, const struct ad_sim_webhook_cond *c,
+                       const struct ad_sim_event *e)
 {
     char room[37];
     struct ad_str found = event_field(s, e, ad_str_c(c->field), room);
     return (found.p && ad_str_eq_nocase(found, ad_str_c(c->value))) != c->negated;
 }
 
-static bool passes(const struct ad_sim_store *s, const struct ad_sim_subscription *sub, const struct ad_sim_event *e)
+static bool passes(const struct ad_sim_store *s, const struct ad_sim_subscription *sub,
+                   const struct ad_sim_event *e)
 {
     if (strcmp(sub->event_type, e->type) != 0) {
         return false;
@@ -72,7 +94,8 @@ static bool passes(const struct ad_sim_store *s, const struct ad_sim_subscriptio
     return !sub->any;
 }
 
-static void write_event(struct ad_sim_pen *p, const struct ad_sim_store *s, const struct ad_sim_event *e)
+static void write_event(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                        const struct ad_sim_event *e)
 {
     bool some = false;
     AD_SIM_PUT(p, "{\"event_type\":\"");
@@ -121,7 +144,8 @@ void ad_sim_webhooks_on_event(void *ctx, const struct ad_sim_event *event)
     AD_LIST_FOREACH (it, &ws->list) {
         struct ad_sim_webhook *hook = ad_container_of(it, struct ad_sim_webhook, link);
         bool wanted = false;
-        for (size_t i = 0; i < hook->subscriptions_n && strcmp(hook->status, "inactive") != 0; i++) {
+        for (size_t i = 0; i < hook->subscriptions_n && strcmp(hook->status, "inactive") != 0;
+             i++) {
             wanted = wanted || passes(ws->store, &hook->subscriptions[i], event);
         }
         if (wanted) {
@@ -162,14 +186,16 @@ static char *canonical(struct ad_sim_subscription *sub)
     ad_buf_put(&b, ad_str_c(!sub->filter ? "null" : sub->any ? "or" : "and"));
     qsort(sub->conds, sub->conds_n, sizeof(sub->conds[0]), compare_conds);
     for (size_t i = 0; i < sub->conds_n; i++) {
-        ad_buf_fmt(&b, "|%s|%d|%s", sub->conds[i].field, sub->conds[i].negated, sub->conds[i].value);
+        ad_buf_fmt(&b, "|%s|%d|%s", sub->conds[i].field, sub->conds[i].negated,
+                   sub->conds[i].value);
     }
     char *text = ad_sim_copy(ad_buf_str(&b));
     ad_buf_fini(&b);
     return text;
 }
 
-static bool parse_cond(struct ad_sim_call *c, const struct ad_json *in, struct ad_sim_subscription *sub, const char *path)
+static bool parse_cond(struct ad_sim_call *c, const struct ad_json *in,
+                       struct ad_sim_subscription *sub, const char *path)
 {
     static const struct ad_sim_field fields[] = {
         { "field", AD_SIM_IS(STRING), true },
@@ -197,15 +223,17 @@ static bool parse_cond(struct ad_sim_call *c, const struct ad_json *in, struct a
 }
 
 /* Exactly one of {"$and":[...]} and {"$or":[...]}, no nesting; null passes everything. */
-static void parse_filter(struct ad_sim_call *c, const struct ad_json *filter, struct ad_sim_subscription *sub,
-                         const char *path)
+static void parse_filter(struct ad_sim_call *c, const struct ad_json *filter,
+                         struct ad_sim_subscription *sub, const char *path)
 {
     if (filter->type == AD_JSON_NULL) {
         return;
     }
-    const struct ad_json *list = filter->type == AD_JSON_OBJECT && filter->count == 1 ? filter->child : NULL;
+    const struct ad_json *list =
+        filter->type == AD_JSON_OBJECT && filter->count == 1 ? filter->child : NULL;
     sub->any = list && ad_str_eq(list->key, AD_STR("$or"));
-    if (!list || list->type != AD_JSON_ARRAY || !(sub->any || ad_str_eq(list->key, AD_STR("$and")))) {
+    if (!list || list->type != AD_JSON_ARRAY ||
+        !(sub->any || ad_str_eq(list->key, AD_STR("$and")))) {
         ad_sim_issue(c, "object", "object", "%s", path);
         return;
     }
@@ -217,7 +245,8 @@ static void parse_filter(struct ad_sim_call *c, const struct ad_json *filter, st
     }
 }
 
-static void parse_subscription(struct ad_sim_call *c, const struct ad_json *in, size_t i, struct ad_sim_subscription *sub)
+static void parse_subscription(struct ad_sim_call *c, const struct ad_json *in, size_t i,
+                               struct ad_sim_subscription *sub)
 {
     char path[64];
     struct ad_buf b;
@@ -241,7 +270,8 @@ static void parse_subscription(struct ad_sim_call *c, const struct ad_json *in, 
 }
 
 /* All of "subscriptions"; NULL with an error set. */
-static struct ad_sim_subscription *parse_subscriptions(struct ad_sim_call *c, const struct ad_json *list)
+static struct ad_sim_subscription *parse_subscriptions(struct ad_sim_call *c,
+                                                       const struct ad_json *list)
 {
     struct ad_sim_subscription *subs = ad_sim_alloc((list->count + 1) * sizeof(*subs));
     size_t n = 0;
@@ -258,13 +288,14 @@ static struct ad_sim_subscription *parse_subscriptions(struct ad_sim_call *c, co
 
 /* --- Rules across webhooks --- */
 
-static bool same_subscription(const struct ad_sim_subscription *a, const struct ad_sim_subscription *b)
+static bool same_subscription(const struct ad_sim_subscription *a,
+                              const struct ad_sim_subscription *b)
 {
     return strcmp(a->event_type, b->event_type) == 0 && strcmp(a->canonical, b->canonical) == 0;
 }
 
-static bool clashes(const struct ad_sim_webhooks *ws, const char *url, const struct ad_sim_subscription *sub,
-                    const struct ad_sim_webhook *except)
+static bool clashes(const struct ad_sim_webhooks *ws, const char *url,
+                    const struct ad_sim_subscription *sub, const struct ad_sim_webhook *except)
 {
     AD_LIST_FOREACH (it, &ws->list) {
         const struct ad_sim_webhook *other = ad_container_of(it, struct ad_sim_webhook, link);
@@ -290,8 +321,8 @@ static bool names_a_list(const struct ad_sim_subscription *sub)
     return false;
 }
 
-static bool rules_ok(struct ad_sim_call *c, const char *url, const struct ad_sim_subscription *subs, size_t n,
-                     const struct ad_sim_webhook *except)
+static bool rules_ok(struct ad_sim_call *c, const char *url, const struct ad_sim_subscription *subs,
+                     size_t n, const struct ad_sim_webhook *except)
 {
     for (size_t i = 0; i < n; i++) {
         bool twice = clashes(&c->sim->webhooks, url, &subs[i], except);
@@ -300,7 +331,8 @@ static bool rules_ok(struct ad_sim_call *c, const char *url, const struct ad_sim
         }
         if (twice) {
             ad_sim_fail(c, 409, "invalid_request_error", "uniqueness_conflict",
-                        "Each subscription must have a unique combination of target URL, event type and filter.");
+                        "Each subscription must have a unique combination of target URL, event "
+                        "type and filter.");
             return false;
         }
         if (names_a_list(&subs[i])) {
@@ -341,7 +373,8 @@ static void write_subscriptions(struct ad_json_writer *w, const struct ad_sim_we
     ad_json_end(w);
 }
 
-static void write_webhook(struct ad_json_writer *w, const struct ad_sim_webhook *hook, bool with_secret)
+static void write_webhook(struct ad_json_writer *w, const struct ad_sim_webhook *hook,
+                          bool with_secret)
 {
     ad_json_obj(w);
     ad_json_f_cstr(w, "target_url", hook->url);
@@ -406,8 +439,8 @@ static void make_secret(struct ad_sim_webhooks *ws, struct ad_sim_webhook *hook)
     AD_ASSERT(ad_hmac_key_new(ad_str_c(hook->secret), &hook->key) == AD_OK);
 }
 
-static struct ad_sim_webhook *add_webhook(struct ad_sim_call *c, struct ad_str url, struct ad_sim_subscription *subs,
-                                          size_t n)
+static struct ad_sim_webhook *add_webhook(struct ad_sim_call *c, struct ad_str url,
+                                          struct ad_sim_subscription *subs, size_t n)
 {
     struct ad_sim_webhooks *ws = &c->sim->webhooks;
     struct ad_sim_webhook *hook = ad_sim_alloc(sizeof(*hook));
@@ -509,7 +542,8 @@ static void patch_webhook(struct ad_sim_call *c)
         return;
     }
     ad_sim_check(c, c->body, "", fields, AD_LEN(fields));
-    struct ad_str url = ad_arena_str(c->arena, ad_json_str(ad_json_path(c->body, "data.target_url")));
+    struct ad_str url =
+        ad_arena_str(c->arena, ad_json_str(ad_json_path(c->body, "data.target_url")));
     const struct ad_json *list = ad_json_path(c->body, "data.subscriptions");
     bool has_url = ad_json_path(c->body, "data.target_url") != NULL;
     if (has_url && c->issues_n == 0) {

@@ -1,11 +1,13 @@
 /* Webhook subscriptions and the signed deliveries they cause.
  *
- * Each event that a subscription lets through becomes one message: body, Idempotency-Key and signature stay the same over all its tries. Messages to one
- * target URL leave smoothed at the given rate; a try that is not answered 2xx within 5 s is repeated up to ten times over about three days of
- * simulated time; then the webhook is degraded, and seven simulated days later inactive. A delivery that arrives makes it active again (Attio
- * does not say how that happens).
+ * Each event that a subscription lets through becomes one message: body, Idempotency-Key and
+ * signature stay the same over all its tries. Messages to one target URL leave smoothed at the
+ * given rate; a try that is not answered 2xx within 5 s is repeated up to ten times over about
+ * three days of simulated time; then the webhook is degraded, and seven simulated days later
+ * inactive. A delivery that arrives makes it active again (Attio does not say how that happens).
  *
- * http: targets are taken on loopback only; Attio takes none. https: targets are taken, but this program knows no TLS yet: their deliveries fail. */
+ * http: targets are taken on loopback only; Attio takes none. https: targets are taken, but this
+ * program knows no TLS yet: their deliveries fail. */
 #ifndef AD_SIM_WEBHOOKS_H
 #define AD_SIM_WEBHOOKS_H
 
@@ -45,7 +47,7 @@ struct ad_sim_webhook {
     size_t subscriptions_n;
     const char *status;
     int64_t created_ns;
-    bool deleted; /* gone for the API; freed when its last message is */
+    bool deleted;          /* gone for the API; freed when its last message is */
     struct ad_timer timer; /* degraded to inactive */
     uint64_t pending, delivered, failed, retried;
 };
@@ -66,7 +68,8 @@ struct ad_sim_webhooks {
     void *closed_ctx;
 };
 
-void ad_sim_webhooks_open(struct ad_sim_webhooks *ws, struct ad_loop *loop, struct ad_sim_store *store, uint64_t seed);
+void ad_sim_webhooks_open(struct ad_sim_webhooks *ws, struct ad_loop *loop,
+                          struct ad_sim_store *store, uint64_t seed);
 /* Cuts deliveries; `done` when nothing is open any more. */
 void ad_sim_webhooks_close(struct ad_sim_webhooks *ws, void (*done)(void *ctx), void *ctx);
 /* ad_sim_event_cb. */
@@ -82,6 +85,7 @@ void ad_sim_deliver(struct ad_sim_webhook *hook, struct ad_str body);
 void ad_sim_webhook_free(struct ad_sim_webhook *hook);
 
 /* http://host:port/path taken apart. False: not a URL. */
-AD_MUST_CHECK bool ad_sim_url_parse(struct ad_str url, bool *tls, struct ad_endpoint *to, struct ad_str *path);
+AD_MUST_CHECK bool ad_sim_url_parse(struct ad_str url, bool *tls, struct ad_endpoint *to,
+                                    struct ad_str *path);
 
 #endif

@@ -1,7 +1,8 @@
 /* A stream that passes everything on until it is told to misbehave.
  *
- * To misbehave it refuses try_write, so that the whole reply arrives as one write; of that it takes a copy, spoils it, sends what is left of it in
- * its own time, and then answers the server's write. */
+ * To misbehave it refuses try_write, so that the whole reply arrives as one write; of that it takes
+ * a copy, spoils it, sends what is left of it in its own time, and then answers the server's
+ * write. */
 #include "base/mem.h"
 #include "infra/stream.h"
 #include "sim.h"
@@ -205,7 +206,8 @@ struct ad_stream *ad_sim_wire_new(struct ad_sim_wires *ws, struct ad_stream *inn
     return &w->outer;
 }
 
-void ad_sim_wire_harm(struct ad_sim_wires *ws, struct ad_str peer_name, const struct ad_sim_harm *harm)
+void ad_sim_wire_harm(struct ad_sim_wires *ws, struct ad_str peer_name,
+                      const struct ad_sim_harm *harm)
 {
     AD_LIST_FOREACH (it, &ws->list) {
         struct wire *w = ad_container_of(it, struct wire, link);

@@ -5,9 +5,10 @@
 static void write_self(struct ad_sim_call *c, struct ad_json_writer *w)
 {
     const struct ad_sim_store *s = c->store;
-    static const char scope[] =
-        "user_management:read record_permission:read-write object_configuration:read-write list_entry:read-write "
-        "list_configuration:read-write note:read-write task:read-write comment:read-write webhook:read-write";
+    static const char scope[] = "user_management:read record_permission:read-write "
+                                "object_configuration:read-write list_entry:read-write "
+                                "list_configuration:read-write note:read-write task:read-write "
+                                "comment:read-write webhook:read-write";
     ad_json_f_bool(w, "active", true);
     ad_json_f_cstr(w, "scope", scope);
     ad_sim_w_uuid(w, "client_id", s->actors[AD_SIM_ACTOR_TOKEN].id);
@@ -33,7 +34,8 @@ static void get_self(struct ad_sim_call *c)
     enum ad_sim_auth auth = ad_sim_authenticate(c->sim, c->x);
     if (auth == AD_SIM_AUTH_MALFORMED) {
         ad_sim_bad(c, "missing_value",
-                   "Token was not recognised, please check that it is passed as a Bearer token in the Authorization header.");
+                   "Token was not recognised, please check that it is passed as a Bearer token in "
+                   "the Authorization header.");
         return;
     }
     ad_json_write_init(&w, c->out);
@@ -47,7 +49,8 @@ static void get_self(struct ad_sim_call *c)
     AD_ASSERT(ad_json_write_done(&w) == AD_OK);
 }
 
-static void write_member(struct ad_json_writer *w, const struct ad_sim_store *s, const struct ad_sim_member *m)
+static void write_member(struct ad_json_writer *w, const struct ad_sim_store *s,
+                         const struct ad_sim_member *m)
 {
     ad_json_obj(w);
     ad_json_key(w, "id");
