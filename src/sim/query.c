@@ -138,12 +138,14 @@ static const struct ad_sim_record **gather_few(const struct ad_sim_query *q,
                                                const struct ad_sim_cond *c, size_t *n)
 {
     size_t keys_n = c->op == AD_SIM_IN ? c->in_n : 1;
+    const struct ad_sim_pred *must = ad_sim_filter_musts(q->filter);
+    bool whole = ad_sim_filter_is_musts(q->filter) && !must->next_must && !must->conds->next;
     const struct ad_str *keys = c->op == AD_SIM_IN ? c->in : &c->s;
     const struct ad_sim_record **found = room(q, keys_n);
     *n = 0;
     for (size_t i = 0; i < keys_n; i++) {
         const struct ad_sim_record *r = look_up(q, a, keys[i]);
-        if (r && !has(found, *n, r) && ad_sim_filter_match(q->filter, r)) {
+        if (r && !has(found, *n, r) && (whole || ad_sim_filter_match(q->filter, r))) {
             found[(*n)++] = r;
         }
     }
