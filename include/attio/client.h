@@ -36,7 +36,7 @@ struct ad_client; /* opaque */
 #define AD_CLIENT_COMPLEX_AFTER 5
 
 struct ad_client_opts {
-    struct ad_str base_url; /* attio/base_url.h; https is CONFIG until there is TLS */
+    struct ad_str base_url; /* attio/base_url.h; enabled, https is CONFIG until there is TLS */
     bool allow_plain_http;  /* http: to elsewhere than this machine (not in production) */
     struct ad_str api_key;  /* 8 to 512 printable characters; copied, hidden from the log, wiped */
     const struct ad_clock *clock;

@@ -43,7 +43,8 @@ struct ad_http_limits {
     unsigned body_ms;       /* 10000: whole body since the headers; 408 */
     unsigned keep_alive_ms; /* 75000 idle between requests */
     unsigned write_ms; /* 10000: a peer that takes less than 64 KiB of a reply in it is dropped */
-    unsigned reply_ms; /* 30000: a handler that has not replied: 500 and a counter */
+    unsigned reply_ms; /* 30000: a handler that has not replied: late_status and a counter */
+    unsigned late_status; /* 500; 503 (with Retry-After) where the sender had better try again */
     unsigned connections_max; /* 20000 */
     size_t arena_max;         /* per exchange, 4 MiB */
 };

@@ -457,6 +457,7 @@ static struct ad_http_limits limits(const struct ad_config *c, unsigned reply_ms
     l.keep_alive_ms = (unsigned)c->keep_alive_ms;
     l.write_ms = (unsigned)c->write_ms;
     l.reply_ms = reply_ms;
+    l.late_status = 503;
     l.connections_max = (unsigned)c->connections_max;
     l.arena_max += 4 * (size_t)c->body_max; /* a body's document and rows */
     return l;

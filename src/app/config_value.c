@@ -102,8 +102,8 @@ static bool set_bool_text(struct ad_config *c, const struct ad_config_key *key,
 }
 
 /* A value that could not be kept for want of memory must not pass for one that was not given. */
-static void settle(struct ad_config *c, const struct ad_config_key *key,
-                   struct ad_config_origin at, bool ok, unsigned errors_before)
+static void settle(struct ad_config *c, const struct ad_config_key *key, struct ad_config_origin at,
+                   bool ok, unsigned errors_before)
 {
     if (ok) {
         c->origin[ad__config_place(key)] = at;

@@ -24,8 +24,10 @@ static void on_answer(struct ad_inbox_query *q)
     e->q.info = q->info;
     e->next_before = q->next_before;
     e->changed = q->changed;
+    struct ad_service *s = w->s;
     ad_free(w);
     e->q.cb(&e->q);
+    ad__question_end(s);
 }
 
 static enum ad_err filter(const struct ad_events_query *e, struct ad_inbox_filter *f,
@@ -76,6 +78,8 @@ static enum ad_err start(struct ad_service *s, struct ad_events_query *e, inbox_
     }
     if (err) {
         ad_free(w);
+    } else {
+        ad__question_begin(s);
     }
     return err;
 }

@@ -131,8 +131,10 @@ static void status_end(struct status *st, enum ad_err err)
     ad_json_end(&st->w);
     enum ad_err written = ad_json_write_done(&st->w);
     q->err = err ? err : written;
+    struct ad_service *s = st->s;
     ad_free(st);
     q->cb(q);
+    ad__question_end(s);
 }
 
 static void on_counted(struct ad_mirror_count *c)
@@ -223,6 +225,7 @@ enum ad_err ad_service_status(struct ad_service *s, struct ad_service_query *q)
     write_client(s, w);
     ad_json_key(w, "objects");
     ad_json_obj(w);
+    ad__question_begin(s);
     status_next(st);
     return AD_OK;
 }

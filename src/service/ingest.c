@@ -53,6 +53,7 @@ static void on_durable(struct ad_inbox_append *a)
     }
     ad_histogram_observe_ms(s->ingest.ack, (double)(ad_mono_ms(s->o.clock) - w->began_ms));
     in->cb(in);
+    ad__question_end(s);
 }
 
 static enum ad_err refuse(struct ad_ingest *in, struct ad_counter *c, enum ad_err err)
@@ -76,6 +77,9 @@ static enum ad_err quarantine(struct work *w)
 
 enum ad_err ad_ingest(struct ad_service *s, struct ad_ingest *in)
 {
+    if (s->closing) {
+        return refuse(in, s->ingest.unavailable, AD_ERR_CLOSED);
+    }
     /* Without any secret nothing can be told genuine; Attio tries again for three days. */
     if (ad_webhook_secrets_count(s->o.secrets) == 0) {
         return refuse(in, s->ingest.no_secret, AD_ERR_BUSY);
@@ -104,5 +108,9 @@ enum ad_err ad_ingest(struct ad_service *s, struct ad_ingest *in)
         return refuse(in, s->ingest.unavailable, err);
     }
     err = err ? quarantine(w) : ad_inbox_append(s->o.inbox, &w->append);
-    return err ? refuse(in, s->ingest.unavailable, err) : AD_OK;
+    if (err) {
+        return refuse(in, s->ingest.unavailable, err);
+    }
+    ad__question_begin(s);
+    return AD_OK;
 }

@@ -121,12 +121,20 @@ void ad__part_closed(void *ctx)
     done(done_ctx);
 }
 
+void ad__question_end(struct ad_service *s)
+{
+    s->questions--;
+    if (s->closing) {
+        ad__part_closed(s);
+    }
+}
+
 void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx)
 {
     s->closing = s->draining = true;
     s->done = done;
     s->done_ctx = ctx;
-    s->closing_parts = 1 + (s->probing ? 1 : 0);
+    s->closing_parts = 1 + (s->probing ? 1U : 0U) + s->questions;
     ad_client_stop(s->o.client);
     if (s->dispatch) {
         ad_dispatch_stop(s->dispatch);

@@ -45,6 +45,7 @@ struct ad_service {
     void (*done)(void *ctx);
     void *done_ctx;
     unsigned closing_parts;
+    unsigned questions; /* of the api's, under way: close waits for them */
 };
 
 /* bringup.c: identity, schema, webhook and first syncs, in the background, retried until they
@@ -72,6 +73,15 @@ size_t ad__sync_active(const struct ad_sync *y);
 
 /* ingest.c */
 void ad__ingest_metrics(struct ad_service *s);
+/* service.c: a question that the api asked is under way until its callback has returned. */
+static inline void ad__question_begin(struct ad_service *s)
+{
+    s->questions++;
+    if (s->closing) {
+        s->closing_parts++;
+    }
+}
+void ad__question_end(struct ad_service *s);
 /* service.c: one of those that ad_service_close waits for has ended. */
 void ad__part_closed(void *service);
 

@@ -626,6 +626,7 @@ void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx)
 
 struct listing {
     struct ad_sync_list list;
+    struct ad_service *s;
     struct ad_service_query *q;
 };
 
@@ -635,8 +636,10 @@ static void on_listed(struct ad_sync_list *l)
     struct ad_service_query *q = w->q;
     q->err = l->err;
     q->info = l->info;
+    struct ad_service *s = w->s;
     ad_free(w);
     q->cb(q);
+    ad__question_end(s);
 }
 
 enum ad_err ad_service_sync_list(struct ad_service *s, struct ad_service_query *q)
@@ -646,10 +649,13 @@ enum ad_err ad_service_sync_list(struct ad_service *s, struct ad_service_query *
         return AD_ERR_NOMEM;
     }
     w->q = q;
+    w->s = s;
     w->list = (struct ad_sync_list){ .out = q->out, .cb = on_listed, .data = w };
     enum ad_err err = ad_sync_list(s->o.sync_state, &w->list);
     if (err) {
         ad_free(w);
+    } else {
+        ad__question_begin(s);
     }
     return err;
 }

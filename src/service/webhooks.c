@@ -4,6 +4,7 @@
 
 struct work {
     struct ad_account_op op;
+    struct ad_service *s;
     struct ad_webhooks_query *w;
 };
 
@@ -13,8 +14,10 @@ static void on_answer(struct ad_account_op *op)
     struct ad_webhooks_query *w = k->w;
     w->q.err = op->err;
     w->q.info = op->info;
+    struct ad_service *s = k->s;
     ad_free(k);
     w->q.cb(&w->q);
+    ad__question_end(s);
 }
 
 typedef enum ad_err (*account_fn)(struct ad_account *a, struct ad_account_op *op);
@@ -30,6 +33,7 @@ static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, acco
         return ad_fail(&w->q.info, AD_ERR_NOMEM, "no memory");
     }
     k->w = w;
+    k->s = s;
     k->op = (struct ad_account_op){
         .url = ad_str_c(s->receiver),
         .events = s->o.webhook_events,
@@ -43,6 +47,8 @@ static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, acco
     if (err) {
         w->q.info = k->op.info;
         ad_free(k);
+    } else {
+        ad__question_begin(s);
     }
     return err;
 }

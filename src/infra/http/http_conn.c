@@ -631,7 +631,7 @@ static void on_read(struct ad_stream *stream, enum ad_err err, const char *p, si
 
 /* --- Timing out --------------------------------------------------------------------------- */
 
-/* The handler has not replied: its request goes on as an orphan, the peer gets a 500 from a new one. */
+/* The handler has not replied: its request goes on as an orphan, the peer is told so by a new one. */
 static void handler_is_late(struct ad__http_conn *c)
 {
     c->server->timeouts->v++;
@@ -641,7 +641,7 @@ static void handler_is_late(struct ad__http_conn *c)
         ad__http_conn_close(c); /* not even "100 Continue" went out */
     } else if (begin_request(c)) {
         c->req->http10 = http10;
-        refuse(c, 500, AD__HTTP_REASON_NONE);
+        refuse(c, c->server->opts.limits.late_status, AD__HTTP_REASON_NONE);
     }
     tell_gone(late);
 }

@@ -18,6 +18,7 @@ const struct ad_http_limits ad_http_limits_default = {
     .keep_alive_ms = 75000,
     .write_ms = 10000,
     .reply_ms = 30000,
+    .late_status = 500,
     .connections_max = 20000,
     .arena_max = 4U << 20,
 };

@@ -844,6 +844,12 @@ START_TEST(options_that_cannot_work_are_refused_without_showing_the_key)
     o.base_url = AD_STR("https://api.attio.com");
     ck_assert_int_eq(ad_client_open(w.loop, &o, &other, &info), AD_ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(info.msg, "TLS"));
+    o.enabled = false;
+    ck_assert_int_eq(ad_client_open(w.loop, &o, &other, &info), AD_OK);
+    bool shut = false;
+    ad_client_close(other, on_client_closed, &shut);
+    world_until_true(&w, &shut);
+    o.enabled = true;
     o.base_url = AD_STR("http://api.attio.com");
     ck_assert_int_eq(ad_client_open(w.loop, &o, &other, &info), AD_ERR_CONFIG);
     o = opts;

@@ -908,6 +908,29 @@ START_TEST(connections_past_the_cap_are_told_to_come_back)
 }
 END_TEST
 
+static void setup_later(void)
+{
+    memset(&f, 0, sizeof(f));
+    f.limits = ad_http_limits_default;
+    f.limits.late_status = 503;
+    fixture_open(&f);
+}
+
+START_TEST(a_late_handler_can_be_503_with_retry_after)
+{
+    struct http_client c;
+    client_open(&c, &f, 0);
+    client_say(&c, LATER);
+    settle();
+    world_advance(&f.w, 30000);
+    ck_assert_str_eq(client_statuses(&c), "503");
+    ck_assert(client_got(&c, "Retry-After: "));
+    client_close(&c);
+    fixture_reply(&f, 200, "too late");
+    settle();
+}
+END_TEST
+
 static void setup_capped(void)
 {
     memset(&f, 0, sizeof(f));
@@ -1227,6 +1250,10 @@ static Suite *http_server_suite(void)
         tcase_add_test(tcase, tests[i]);
     }
     suite_add_tcase(suite, tcase);
+    TCase *later = tcase_create("later");
+    tcase_add_checked_fixture(later, setup_later, teardown);
+    tcase_add_test(later, a_late_handler_can_be_503_with_retry_after);
+    suite_add_tcase(suite, later);
     TCase *capped = tcase_create("capped");
     tcase_add_checked_fixture(capped, setup_capped, teardown);
     tcase_add_test(capped, connections_past_the_cap_are_told_to_come_back);
