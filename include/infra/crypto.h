@@ -12,8 +12,9 @@
 
 /* A key with both padded key blocks hashed once, so that each message costs its own blocks only. */
 struct ad_hmac_key;
-AD_MUST_CHECK enum ad_err ad_hmac_key_new(struct ad_str key, struct ad_hmac_key **out); /* INVALID when empty */
-void ad_hmac_key_free(struct ad_hmac_key *k);                                           /* wipes */
+AD_MUST_CHECK enum ad_err ad_hmac_key_new(struct ad_str key,
+                                          struct ad_hmac_key **out); /* INVALID when empty */
+void ad_hmac_key_free(struct ad_hmac_key *k);                        /* wipes */
 void ad_hmac(const struct ad_hmac_key *k, struct ad_str msg, uint8_t out[AD_SHA256_SIZE]);
 
 void ad_sha256(struct ad_str msg, uint8_t out[AD_SHA256_SIZE]);

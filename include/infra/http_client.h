@@ -40,12 +40,13 @@ struct ad_http_call {
     /* set by the caller; slices live until the callback */
     const char *method;
     struct ad_str path; /* with the query */
-    const struct ad_http_header *headers; /* Host, Content-Length and Connection are added, and refused here */
+    const struct ad_http_header
+        *headers; /* Host, Content-Length and Connection are added, and refused here */
     size_t headers_n;
-    struct ad_str body;          /* absent: no body */
-    unsigned timeout_ms;         /* whole call, waiting for a connection included */
-    struct ad_arena *arena;      /* the client's own state and the response headers go here */
-    struct ad_buf *response;     /* the body goes here; its own max also bounds it. NULL: dropped */
+    struct ad_str body;      /* absent: no body */
+    unsigned timeout_ms;     /* whole call, waiting for a connection included */
+    struct ad_arena *arena;  /* the client's own state and the response headers go here */
+    struct ad_buf *response; /* the body goes here; its own max also bounds it. NULL: dropped */
     ad_http_call_cb cb;
     void *data;
     /* result */
@@ -61,7 +62,8 @@ struct ad_http_call {
     void *impl;
 };
 
-AD_MUST_CHECK enum ad_err ad_http_client_open(struct ad_loop *loop, const struct ad_http_client_opts *opts,
+AD_MUST_CHECK enum ad_err ad_http_client_open(struct ad_loop *loop,
+                                              const struct ad_http_client_opts *opts,
                                               struct ad_http_client **out);
 /* OK: cb comes exactly once, never from inside. INVALID: a method, path or header that is not HTTP (line breaks, blanks, control characters) or is
  * the client's to write. CLOSED after close began. NOMEM. */

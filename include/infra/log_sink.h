@@ -11,7 +11,8 @@ struct ad_loop;
 struct ad_log_fd;
 
 /* Installs itself with ad_log_install. */
-AD_MUST_CHECK enum ad_err ad_log_fd_open(struct ad_loop *loop, int fd, enum ad_log_format format, struct ad_log_fd **out);
+AD_MUST_CHECK enum ad_err ad_log_fd_open(struct ad_loop *loop, int fd, enum ad_log_format format,
+                                         struct ad_log_fd **out);
 /* Writes what is left, for at most 200 ms, and uninstalls itself. */
 void ad_log_fd_close(struct ad_log_fd *l);
 

@@ -50,7 +50,8 @@ unsigned ad_loop_lag_ms(struct ad_loop *loop);
 /* Signals as callbacks: SIGINT and SIGTERM to `stop`, SIGHUP to `reload`. SIGPIPE is ignored by ad_loop_open. */
 struct ad_signals;
 AD_MUST_CHECK enum ad_err ad_signals_open(struct ad_loop *loop, void (*stop)(void *ctx, int signum),
-                                          void (*reload)(void *ctx), void *ctx, struct ad_signals **out);
+                                          void (*reload)(void *ctx), void *ctx,
+                                          struct ad_signals **out);
 void ad_signals_close(struct ad_signals *s); /* frees itself on a later turn */
 
 #endif

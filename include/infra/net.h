@@ -20,8 +20,9 @@ struct ad_listener; /* opaque */
 typedef void (*ad_accept_cb)(void *ctx, struct ad_stream *s);
 
 /* Listens at once (synchronously); NETWORK with address and errno text in info. */
-AD_MUST_CHECK enum ad_err ad_listen(struct ad_loop *loop, const struct ad_endpoint *at, int backlog, ad_accept_cb on_accept,
-                                    void *ctx, struct ad_listener **out, struct ad_errinfo *info);
+AD_MUST_CHECK enum ad_err ad_listen(struct ad_loop *loop, const struct ad_endpoint *at, int backlog,
+                                    ad_accept_cb on_accept, void *ctx, struct ad_listener **out,
+                                    struct ad_errinfo *info);
 /* The address really bound, "127.0.0.1:40217". */
 void ad_listener_address(const struct ad_listener *l, char *out, size_t cap);
 /* Pauses and resumes accepting (connection cap reached). */
@@ -43,8 +44,9 @@ struct ad_dial {
 };
 
 /* OK: cb comes exactly once, later, also after cancel and when timeout_ms passes. */
-AD_MUST_CHECK enum ad_err ad_dial_start(struct ad_loop *loop, struct ad_dial *d, const struct ad_endpoint *to,
-                                        unsigned timeout_ms, ad_dial_cb cb);
+AD_MUST_CHECK enum ad_err ad_dial_start(struct ad_loop *loop, struct ad_dial *d,
+                                        const struct ad_endpoint *to, unsigned timeout_ms,
+                                        ad_dial_cb cb);
 /* The callback still comes, with CANCELED, on a later turn. Harmless after the callback. */
 void ad_dial_cancel(struct ad_dial *d);
 

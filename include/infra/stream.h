@@ -55,10 +55,11 @@ void ad_stream_read_stop(struct ad_stream *s);
 /* Writes now what fits; returns how many bytes that was (0: nothing, would block or broken; the error shows on write or read). At most 4 slices. */
 size_t ad_stream_try_write(struct ad_stream *s, const struct ad_str *bufs, unsigned n);
 /* Queues all slices; bytes must stay valid until cb, which comes exactly once when OK was returned. At most 4 slices. */
-AD_MUST_CHECK enum ad_err ad_stream_write(struct ad_stream *s, struct ad_write *w, const struct ad_str *bufs, unsigned n,
-                                          ad_write_cb cb);
+AD_MUST_CHECK enum ad_err ad_stream_write(struct ad_stream *s, struct ad_write *w,
+                                          const struct ad_str *bufs, unsigned n, ad_write_cb cb);
 /* Ends our direction after pending writes; `w` as for write. */
-AD_MUST_CHECK enum ad_err ad_stream_shutdown(struct ad_stream *s, struct ad_write *w, ad_write_cb cb);
+AD_MUST_CHECK enum ad_err ad_stream_shutdown(struct ad_stream *s, struct ad_write *w,
+                                             ad_write_cb cb);
 /* Idempotent. Pending writes end with CANCELED before on_closed, in which the owner frees the memory of the stream's holder; the stream's own memory is
  * released by the implementation right after on_closed. on_closed may be NULL. */
 void ad_stream_close(struct ad_stream *s, ad_closed_cb on_closed);

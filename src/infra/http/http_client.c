@@ -1,6 +1,8 @@
-#include "http/http_client_private.h"
+#include "infra/http_client.h"
 
 #include "base/mem.h"
+
+#include "http/http_client_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -269,7 +271,7 @@ static void compose_host(struct ad_http_client *c)
     bool v6 = strchr(at->host, ':');
     int n = snprintf(c->host, sizeof(c->host), "%s%s%s", v6 ? "[" : "", at->host, v6 ? "]" : "");
     if (at->port != 80) {
-        snprintf(c->host + n, sizeof(c->host) - (size_t)n, ":%u", at->port);
+        (void)snprintf(c->host + n, sizeof(c->host) - (size_t)n, ":%u", at->port);
     }
 }
 

@@ -107,7 +107,7 @@ static int try_address(struct dialing *d, const struct sockaddr *sa)
 {
     char address[64];
     ad__address_text(sa, address, sizeof(address));
-    snprintf(d->what, sizeof(d->what), "connect %s", address);
+    (void)snprintf(d->what, sizeof(d->what), "connect %s", address);
     d->tcp = ad__tcp_new(d->loop);
     if (!d->tcp) {
         return UV_ENOMEM;
@@ -194,8 +194,8 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
 static int resolve(struct dialing *d)
 {
     char port[8];
-    snprintf(port, sizeof(port), "%u", d->to.port);
-    snprintf(d->what, sizeof(d->what), "resolve %s", d->to.host);
+    (void)snprintf(port, sizeof(port), "%u", d->to.port);
+    (void)snprintf(d->what, sizeof(d->what), "resolve %s", d->to.host);
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
     uv_loop_t *uv = ad__loop_uv(d->loop);
     int status = uv_getaddrinfo(uv, &d->resolve, on_resolved, d->to.host, port, &hints);
@@ -232,7 +232,7 @@ enum ad_err ad_dial_start(struct ad_loop *loop, struct ad_dial *dial, const stru
     d->loop = loop;
     d->dial = dial;
     d->to = *to;
-    snprintf(d->what, sizeof(d->what), "connect %s", to->host);
+    (void)snprintf(d->what, sizeof(d->what), "connect %s", to->host);
     d->end_ms = ad_mono_ms(ad_loop_clock(loop)) + timeout_ms;
     enum ad_err err = begin(d);
     if (err) {

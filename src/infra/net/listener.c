@@ -109,7 +109,7 @@ static int bind_listen(struct ad_listener *l, const struct sockaddr *sa, int bac
 static int lookup(struct ad_listener *l, const struct ad_endpoint *at, struct sockaddr_storage *out)
 {
     char port[8];
-    snprintf(port, sizeof(port), "%u", at->port);
+    (void)snprintf(port, sizeof(port), "%u", at->port);
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     uv_getaddrinfo_t req;
     int status = uv_getaddrinfo(ad__loop_uv(l->loop), &req, NULL, at->host, port, &hints);
@@ -150,8 +150,8 @@ static enum ad_err fail_listen(struct ad_errinfo *info, int status, const struct
 {
     bool v6 = strchr(at->host, ':');
     char what[sizeof(at->host) + 32];
-    snprintf(what, sizeof(what), "listen on %s%s%s:%u", v6 ? "[" : "", at->host, v6 ? "]" : "",
-             at->port);
+    (void)snprintf(what, sizeof(what), "listen on %s%s%s:%u", v6 ? "[" : "", at->host,
+                   v6 ? "]" : "", at->port);
     return ad__uv_fail(info, status, what);
 }
 

@@ -425,6 +425,8 @@ static void until_in_body(void)
     world_settle(&f.w);
 }
 
+enum { LARGE_BODY = 200 * 1024 };
+
 static char big[1 << 20];
 
 /* The peer's window is full: the body is still being written. */
@@ -565,13 +567,13 @@ START_TEST(a_large_body_is_written_whole_in_pieces)
     client_open();
     memset(big, 'b', sizeof(big));
     call_init(&a, "POST", "/x");
-    a.c.body = ad_str_n(big, 200 * 1024);
+    a.c.body = ad_str_n(big, LARGE_BODY);
     call_start(&a);
     peer_until_asked(0);
-    for (unsigned i = 0; i < 1000 && f.peers[0]->got_n < 200 * 1024; i++) {
+    for (unsigned i = 0; i < 1000 && f.peers[0]->got_n < LARGE_BODY; i++) {
         ad_loop_turn(f.w.loop, 10);
     }
-    ck_assert_uint_gt(f.peers[0]->got_n, 200 * 1024);
+    ck_assert_uint_gt(f.peers[0]->got_n, LARGE_BODY);
     peer_send(0, OK_EMPTY);
     expect(&a, AD_OK);
     fixture_close();

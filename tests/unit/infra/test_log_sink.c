@@ -110,7 +110,7 @@ START_TEST(a_full_pipe_blocks_nobody_and_the_lost_lines_are_counted)
     ck_assert_uint_gt(kept, 900);
     ck_assert_uint_lt(kept, 3010);
     char dropped[64];
-    snprintf(dropped, sizeof(dropped), "\"lines\":%zu", 3010 - kept);
+    (void)snprintf(dropped, sizeof(dropped), "\"lines\":%zu", 3010 - kept);
     ck_assert_uint_eq(count(dropped), 1);
     ad_log(AD_LOG_INFO, "going_on", AD_KI("n", 1));
     world_settle(&w);
@@ -193,7 +193,7 @@ START_TEST(a_file_takes_everything)
 }
 END_TEST
 
-enum { THREADS = 2, LINES = 200 };
+enum { THREADS = 2, LINES = 200, ALL_LINES = THREADS * LINES };
 
 static void *log_from_thread(void *arg)
 {
@@ -207,7 +207,7 @@ static bool all_there(void *ctx)
 {
     (void)ctx;
     read_all();
-    return count("\"thread\"") == THREADS * LINES;
+    return count("\"thread\"") == ALL_LINES;
 }
 
 START_TEST(other_threads_may_log_and_wake_the_loop)

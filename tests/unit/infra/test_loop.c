@@ -9,6 +9,8 @@
 #include "support/run.h"
 #include "support/world.h"
 
+enum { HOUR_MS = 3600 * 1000 };
+
 static struct world w;
 
 static void open_world(void)
@@ -173,13 +175,13 @@ START_TEST(time_passes_only_when_the_test_says_so)
     start_trace();
     uint64_t before = ad_mono_ms(ad_loop_clock(w.loop));
     int64_t wall = ad_wall_ms(ad_loop_clock(w.loop));
-    ad_timer_start(ad_loop_timers(w.loop), &timer, 3600 * 1000, on_timer);
-    world_advance(&w, 3600 * 1000 - 1);
+    ad_timer_start(ad_loop_timers(w.loop), &timer, HOUR_MS, on_timer);
+    world_advance(&w, HOUR_MS - 1);
     ck_assert_str_eq(trace, "");
     world_advance(&w, 1);
     ck_assert_str_eq(trace, "t2");
-    ck_assert_uint_eq(ad_mono_ms(ad_loop_clock(w.loop)) - before, 3600 * 1000);
-    ck_assert_int_eq(ad_wall_ms(ad_loop_clock(w.loop)) - wall, 3600 * 1000);
+    ck_assert_uint_eq(ad_mono_ms(ad_loop_clock(w.loop)) - before, HOUR_MS);
+    ck_assert_int_eq(ad_wall_ms(ad_loop_clock(w.loop)) - wall, HOUR_MS);
 }
 END_TEST
 
@@ -206,7 +208,7 @@ END_TEST
 static void on_stop(struct ad_timer *t)
 {
     ad_loop_stop(w.loop);
-    ad_timer_start(ad_loop_timers(w.loop), t, 3600 * 1000, on_stop);
+    ad_timer_start(ad_loop_timers(w.loop), t, HOUR_MS, on_stop);
 }
 
 START_TEST(stop_ends_run_although_something_is_open)
@@ -324,12 +326,12 @@ START_TEST(signals_become_callbacks_and_sigpipe_is_ignored)
     stops = reloads = 0;
     struct ad_signals *s = NULL;
     ck_assert_int_eq(ad_signals_open(w.loop, on_stop_signal, on_reload_signal, &w, &s), AD_OK);
-    raise(SIGPIPE);
-    raise(SIGHUP);
+    (void)raise(SIGPIPE);
+    (void)raise(SIGHUP);
     world_until_count(&w, &reloads, 1);
-    raise(SIGTERM);
+    (void)raise(SIGTERM);
     world_until_count(&w, &stops, 1);
-    raise(SIGINT);
+    (void)raise(SIGINT);
     world_until_count(&w, &stops, 2);
     ad_signals_close(s);
 }

@@ -164,7 +164,7 @@ START_TEST(a_connection_is_accepted_with_its_peers_address_and_without_delay)
     char peer[64];
     char expected[64];
     ad_stream_peer(accepted[0], peer, sizeof(peer));
-    snprintf(expected, sizeof(expected), "127.0.0.1:%u", ntohs(sa.sin_port));
+    (void)snprintf(expected, sizeof(expected), "127.0.0.1:%u", ntohs(sa.sin_port));
     ck_assert_str_eq(peer, expected);
     close(fd);
 }
@@ -361,7 +361,7 @@ static enum ad_err dial(const char *text, unsigned timeout_ms)
 static const char *here_as(const char *host)
 {
     static char text[80];
-    snprintf(text, sizeof(text), "%s:%u", host, here.port);
+    (void)snprintf(text, sizeof(text), "%s:%u", host, here.port);
     return text;
 }
 
