@@ -56,8 +56,9 @@ void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const
     va_start(args, fmt);
     AD_IGNORE(vsnprintf(message, sizeof(message), fmt, args) < 0, "cut is fine");
     va_end(args);
-    if (!ad_utf8_valid(ad_str_c(message))) {
-        message[0] = '\0'; /* cut within a character */
+    size_t n = strlen(message);
+    while (n > 0 && !ad_utf8_valid(ad_str_n(message, n))) {
+        message[--n] = '\0'; /* cut within a character, or not text at all */
     }
     struct ad_json_writer w;
     ad_buf_clear(c->out);

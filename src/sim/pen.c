@@ -44,13 +44,8 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-void ad_sim_put_str(struct ad_sim_pen *p, struct ad_str s)
+void ad_sim_put_escaped(struct ad_sim_pen *p, struct ad_str s)
 {
-    if (!s.p) {
-        AD_SIM_PUT(p, "null");
-        return;
-    }
-    AD_SIM_PUT(p, "\"");
     size_t from = 0;
     for (size_t i = 0; i < s.n; i++) {
         if (is_plain((unsigned char)s.p[i])) {
@@ -60,7 +55,19 @@ void ad_sim_put_str(struct ad_sim_pen *p, struct ad_str s)
         put_escape(p, (unsigned char)s.p[i]);
         from = i + 1;
     }
-    ad_sim_put_n(p, s.p + from, s.n - from);
+    if (from < s.n) {
+        ad_sim_put_n(p, s.p + from, s.n - from);
+    }
+}
+
+void ad_sim_put_str(struct ad_sim_pen *p, struct ad_str s)
+{
+    if (!s.p) {
+        AD_SIM_PUT(p, "null");
+        return;
+    }
+    AD_SIM_PUT(p, "\"");
+    ad_sim_put_escaped(p, s);
     AD_SIM_PUT(p, "\"");
 }
 

@@ -43,6 +43,8 @@ static inline void ad_sim_put(struct ad_sim_pen *p, struct ad_str s)
 /* A literal. */
 #define AD_SIM_PUT(pen, text) ad_sim_put_n(pen, "" text, sizeof(text) - 1)
 
+/* Escaped, without quotes. */
+void ad_sim_put_escaped(struct ad_sim_pen *p, struct ad_str s);
 /* Quoted and escaped; absent: null. */
 void ad_sim_put_str(struct ad_sim_pen *p, struct ad_str s);
 /* "2026-04-01T10:20:30.123456789Z", quoted. */

@@ -79,12 +79,12 @@ static void render_url(struct ad_sim_pen *p, const struct ad_sim_store *s,
 {
     char id[37];
     AD_SIM_PUT(p, ",\"web_url\":\"https://app.attio.com/");
-    ad_sim_put(p, ad_str_c(s->slug));
+    ad_sim_put_escaped(p, ad_str_c(s->slug));
     AD_SIM_PUT(p, "/");
     if (r->object->web) {
         ad_sim_put(p, ad_str_c(r->object->web));
     } else {
-        ad_sim_put(p, ad_str_c(r->object->slug));
+        ad_sim_put_escaped(p, ad_str_c(r->object->slug));
         AD_SIM_PUT(p, "/record");
     }
     AD_SIM_PUT(p, "/");

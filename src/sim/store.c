@@ -136,13 +136,29 @@ static void free_str(struct ad_str s)
     ad_free((void *)(uintptr_t)s.p);
 }
 
+/* "slug":[ */
+static struct ad_str opening(const char *slug)
+{
+    struct ad_buf b;
+    struct ad_sim_pen p;
+    ad_buf_init(&b, 1 << 20);
+    ad_sim_pen_init(&p, &b);
+    ad_sim_put_str(&p, ad_str_c(slug));
+    AD_SIM_PUT(&p, ":[");
+    ad_sim_pen_done(&p);
+    size_t n = ad_buf_len(&b);
+    struct ad_str s = ad_str_n(ad_sim_copy(ad_buf_str(&b)), n);
+    ad_buf_fini(&b);
+    return s;
+}
+
 void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug)
 {
     char *old = a->slug;
     a->slug = ad_sim_copy(slug);
     ad_free(old);
     free_str(a->open);
-    a->open = format("\"", a->slug, "\":[");
+    a->open = opening(a->slug);
 }
 
 struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o,
@@ -344,7 +360,10 @@ const struct ad_sim_value *ad_sim_values(const struct ad_sim_record *r, const st
 struct ad_sim_record *ad_sim_unique_find(const struct ad_sim_attr *a, struct ad_str key)
 {
     struct ad_map_node *node = ad_map_get(&a->uniques, key);
-    return node ? ad_container_of(node, struct ad_sim_unique, node)->record : NULL;
+    struct ad_sim_record *r =
+        node ? ad_container_of(node, struct ad_sim_unique, node)->record : NULL;
+    /* While an attribute is not unique nobody keeps its index. */
+    return r && !r->deleted ? r : NULL;
 }
 
 static struct ad_sim_attr *unique_attr(const struct ad_sim_record *r, const struct ad_sim_value *v)
@@ -361,8 +380,12 @@ static void unique_put(struct ad_sim_record *r, const struct ad_sim_value *v)
         return;
     }
     struct ad_str key = ad_sim_value_unique(v, &room);
-    if (ad_map_get(&a->uniques, key)) {
-        return; /* data older than the attribute's uniqueness */
+    struct ad_map_node *node = ad_map_get(&a->uniques, key);
+    if (node) {
+        /* Data older than the attribute's uniqueness: the first one counts, while it lives. */
+        struct ad_sim_unique *old = ad_container_of(node, struct ad_sim_unique, node);
+        old->record = old->record->deleted ? r : old->record;
+        return;
     }
     struct ad_sim_unique *u = ad_sim_alloc(sizeof(*u) + key.n + 1);
     memcpy(u->key, key.p, key.n);

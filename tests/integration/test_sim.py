@@ -208,6 +208,16 @@ class Objects(SimTest):
         read = self.data("GET", "/v2/objects/people/records/" + boss["id"]["record_id"])
         self.assertEqual(read["values"]["reports"][0]["target_record_id"], other["id"]["record_id"])
 
+    def test_a_hostile_slug_stays_text(self):
+        hostile = 'a"],"b":[\n\\'
+        self.data("POST", "/v2/objects", {"data": {"api_slug": hostile, "singular_noun": "x", "plural_noun": "y"}})
+        self.data("POST", "/v2/objects/people/attributes", self.attribute(hostile, "text"))
+        person = self.create(**{hostile: "x\u0000y"})
+        self.assertEqual(person["values"][hostile][0]["value"], "x\u0000y")
+        thing = self.data("POST", "/v2/objects/a%22%5D%2C%22b%22%3A%5B%0A%5C/records", {"data": {"values": {}}})
+        self.assertIn(hostile, thing["web_url"])
+        self.fails(404, "not_found", "^Object with slug/ID", "GET", "/v2/objects/%FF%FE" + "%C3%A4" * 300)
+
     def test_options_and_statuses(self):
         path = "/v2/objects/companies/attributes/categories/options"
         option = self.data("POST", path, {"data": {"title": "Boats"}})
