@@ -1,5 +1,6 @@
 #include "contract/store_fixture.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -12,6 +13,16 @@ uint64_t real_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void text_of(char *out, size_t cap, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(out, cap, fmt, args);
+    va_end(args);
+    ck_assert_int_ge(n, 0);
+    ck_assert_uint_lt((size_t)n, cap);
 }
 
 void fixture_open_bare(const struct store_backend *backend)

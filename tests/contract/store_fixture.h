@@ -71,9 +71,11 @@ void job_insert(struct job *job, enum ad_store_class cls, int64_t id, int64_t n)
 extern const struct ad_sql insert_sql;
 /* Synchronous helpers. */
 void run_sql(const char *script);
-int64_t ask_i64(const char *sql);
+int64_t ask_i64(const char *text);
 int64_t rows_of_t(void);
 uint64_t counter(const char *name, const char *labels);
 uint64_t real_ms(void);
+/* Formats; the text must fit. */
+void text_of(char *out, size_t cap, const char *fmt, ...) AD_PRINTF(3, 4);
 
 #endif

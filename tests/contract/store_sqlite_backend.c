@@ -10,10 +10,10 @@ static sqlite3 *other;
 
 static void create(void)
 {
-    snprintf(f.dir, sizeof(f.dir), "/tmp/attiod-store-XXXXXX");
+    text_of(f.dir, sizeof(f.dir), "/tmp/attiod-store-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f.dir));
-    snprintf(f.path, sizeof(f.path), "%s/test.db", f.dir);
-    snprintf(f.url, sizeof(f.url), "sqlite:%s", f.path);
+    text_of(f.path, sizeof(f.path), "%s/test.db", f.dir);
+    text_of(f.url, sizeof(f.url), "sqlite:%s", f.path);
 }
 
 static void destroy(void)
@@ -23,7 +23,7 @@ static void destroy(void)
     struct dirent *entry;
     while ((entry = readdir(dir))) {
         char path[512];
-        snprintf(path, sizeof(path), "%s/%s", f.dir, entry->d_name);
+        text_of(path, sizeof(path), "%s/%s", f.dir, entry->d_name);
         unlink(path); /* fails for "." and "..", as it should */
     }
     closedir(dir);

@@ -652,7 +652,7 @@ START_TEST(prepared_statements_follow_changed_tables)
         job_step(&job, &all, NULL, 0);
         read_rows(&job);
         ck_assert_uint_eq(seen_columns, 3 + (size_t)i);
-        snprintf(script, sizeof(script), "ALTER TABLE t ADD COLUMN c%d TEXT", i);
+        text_of(script, sizeof(script), "ALTER TABLE t ADD COLUMN c%d TEXT", i);
         run_sql(script);
     }
     run_sql("DROP TABLE t");
@@ -930,10 +930,8 @@ int main(void)
 {
     int status = EXIT_SUCCESS;
     for (size_t i = 0; i < AD_LEN(backends); i++) {
-        char name[32];
         backend = backends[i];
-        snprintf(name, sizeof(name), "store_%s", backend->name);
-        Suite *suite = suite_create(name);
+        Suite *suite = suite_create(backend->name);
         suite_add_tcase(suite, opened_tests());
         suite_add_tcase(suite, bare_tests());
         status = run_suite(suite) == EXIT_SUCCESS ? status : EXIT_FAILURE;

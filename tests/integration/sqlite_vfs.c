@@ -1,5 +1,7 @@
 #include "integration/sqlite_vfs.h"
 
+#include "contract/store_fixture.h"
+
 #include <check.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 8, SECTOR = 512, NAME_MAX_ = 160 };
+enum { FILES_MAX = 8, SECTOR = 512, PATH_BYTES = 160 };
 
 /* One write, or the cutting to a size when data is NULL. */
 struct change {
@@ -24,7 +26,7 @@ struct bytes {
 };
 
 struct image {
-    char path[NAME_MAX_];
+    char path[PATH_BYTES];
     struct bytes synced;
     struct change *first, **last;
 };
@@ -32,7 +34,7 @@ struct image {
 struct shim_file {
     sqlite3_file base;
     struct image *image;
-    char name[NAME_MAX_];
+    char name[PATH_BYTES];
     sqlite3_file *real;
 };
 
@@ -60,7 +62,7 @@ void vfs_fail(enum vfs_op op, const char *suffix, unsigned n, unsigned times, in
 {
     pthread_mutex_lock(&lock);
     plan.op = op;
-    snprintf(plan.suffix, sizeof(plan.suffix), "%s", suffix);
+    text_of(plan.suffix, sizeof(plan.suffix), "%s", suffix);
     plan.skip = n;
     plan.times = times;
     plan.failed = 0;
@@ -112,7 +114,7 @@ static struct image *image_of(const char *path)
         unused = images[i].path[0] ? unused : &images[i];
     }
     ck_assert_ptr_nonnull(unused);
-    snprintf(unused->path, sizeof(unused->path), "%s", path);
+    text_of(unused->path, sizeof(unused->path), "%s", path);
     unused->last = &unused->first;
     return unused;
 }
@@ -132,8 +134,8 @@ static void note(struct image *image, sqlite3_int64 at, const void *data, size_t
 
 static void resize(struct bytes *b, size_t n)
 {
-    if (n > b->cap) {
-        b->cap = 2 * n;
+    if (n >= b->cap) {
+        b->cap = 2 * n + 1;
         b->p = must_have(realloc(b->p, b->cap));
     }
     if (n > b->n) {
@@ -147,7 +149,7 @@ static void put(struct bytes *b, size_t at, const unsigned char *data, size_t n)
     if (at + n > b->n) {
         resize(b, at + n);
     }
-    memcpy(b->p + at, data, n);
+    memcpy((unsigned char *)must_have(b->p) + at, data, n);
 }
 
 static void drop_changes(struct image *image)
@@ -208,9 +210,8 @@ static void cut(const struct image *image, FILE *out, unsigned *seed)
 {
     struct bytes left = { NULL, 0, 0 };
     unsigned mood = (unsigned)rand_r(seed) % 3;
-    resize(&left, image->synced.n);
     if (image->synced.n > 0) {
-        memcpy(left.p, image->synced.p, image->synced.n);
+        put(&left, 0, image->synced.p, image->synced.n);
     }
     for (const struct change *c = image->first; c && mood > 0; c = c->next) {
         apply_some(&left, c, mood == 1, seed);
@@ -223,11 +224,11 @@ void vfs_power_cut(const char *dir, unsigned seed)
 {
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < FILES_MAX; i++) {
-        char path[2 * NAME_MAX_];
+        char path[2 * PATH_BYTES];
         if (!images[i].path[0]) {
             continue;
         }
-        snprintf(path, sizeof(path), "%s%s", dir, strrchr(images[i].path, '/'));
+        text_of(path, sizeof(path), "%s%s", dir, strrchr(images[i].path, '/'));
         FILE *out = must_have(fopen(path, "w"));
         cut(&images[i], out, &seed);
         ck_assert_int_eq(fclose(out), 0);
@@ -239,11 +240,12 @@ void vfs_power_cut(const char *dir, unsigned seed)
 
 static int shim_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
 {
-    struct shim_file *f = (struct shim_file *)file;
+    struct shim_file *own = (struct shim_file *)file;
     pthread_mutex_lock(&lock);
-    int rc = must_fail(f, VFS_WRITE) ? plan.code : f->real->pMethods->xWrite(f->real, data, n, at);
-    if (!rc && f->image) {
-        note(f->image, at, data, (size_t)n);
+    int rc =
+        must_fail(own, VFS_WRITE) ? plan.code : own->real->pMethods->xWrite(own->real, data, n, at);
+    if (!rc && own->image) {
+        note(own->image, at, data, (size_t)n);
     }
     pthread_mutex_unlock(&lock);
     return rc;
@@ -251,11 +253,11 @@ static int shim_write(sqlite3_file *file, const void *data, int n, sqlite3_int64
 
 static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    struct shim_file *f = (struct shim_file *)file;
+    struct shim_file *own = (struct shim_file *)file;
     pthread_mutex_lock(&lock);
-    int rc = f->real->pMethods->xTruncate(f->real, size);
-    if (!rc && f->image) {
-        note(f->image, size, NULL, 0);
+    int rc = own->real->pMethods->xTruncate(own->real, size);
+    if (!rc && own->image) {
+        note(own->image, size, NULL, 0);
     }
     pthread_mutex_unlock(&lock);
     return rc;
@@ -264,11 +266,11 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 /* The kernel syncs before the image does: what is in the image is safe for sure. */
 static int shim_sync(sqlite3_file *file, int flags)
 {
-    struct shim_file *f = (struct shim_file *)file;
+    struct shim_file *own = (struct shim_file *)file;
     pthread_mutex_lock(&lock);
-    int rc = must_fail(f, VFS_SYNC) ? plan.code : f->real->pMethods->xSync(f->real, flags);
-    if (!rc && f->image) {
-        settle(f->image);
+    int rc = must_fail(own, VFS_SYNC) ? plan.code : own->real->pMethods->xSync(own->real, flags);
+    if (!rc && own->image) {
+        settle(own->image);
     }
     pthread_mutex_unlock(&lock);
     return rc;
@@ -278,9 +280,9 @@ static int shim_sync(sqlite3_file *file, int flags)
 
 static int shim_close(sqlite3_file *file)
 {
-    struct shim_file *f = (struct shim_file *)file;
-    int rc = f->real->pMethods->xClose(f->real);
-    free(f->real);
+    struct shim_file *own = (struct shim_file *)file;
+    int rc = own->real->pMethods->xClose(own->real);
+    free(own->real);
     return rc;
 }
 
@@ -368,19 +370,19 @@ static int shim_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
                      int *out_flags)
 {
     (void)vfs;
-    struct shim_file *f = (struct shim_file *)file;
-    *f = (struct shim_file){ .base = { NULL } };
-    f->real = must_have(calloc(1, (size_t)real_vfs->szOsFile));
-    int rc = real_vfs->xOpen(real_vfs, name, f->real, flags, out_flags);
+    struct shim_file *own = (struct shim_file *)file;
+    *own = (struct shim_file){ .base = { NULL } };
+    own->real = must_have(calloc(1, (size_t)real_vfs->szOsFile));
+    int rc = real_vfs->xOpen(real_vfs, name, own->real, flags, out_flags);
     if (rc) {
-        free(f->real);
+        free(own->real);
         return rc;
     }
-    snprintf(f->name, sizeof(f->name), "%s", name ? name : "");
+    text_of(own->name, sizeof(own->name), "%s", name ? name : "");
     pthread_mutex_lock(&lock);
-    f->image = watching && name && !(flags & SQLITE_OPEN_DELETEONCLOSE) ? image_of(name) : NULL;
+    own->image = watching && name && !(flags & SQLITE_OPEN_DELETEONCLOSE) ? image_of(name) : NULL;
     pthread_mutex_unlock(&lock);
-    f->base.pMethods = &methods;
+    own->base.pMethods = &methods;
     return SQLITE_OK;
 }
 

@@ -100,9 +100,9 @@ START_TEST(urls_of_all_forms_are_understood)
     for (size_t i = 0; i < AD_LEN(cases); i++) {
         char url[200];
         const char *path = strstr(cases[i].format, "%s");
-        snprintf(url, sizeof(url), "%.*s%s%s",
-                 (int)(path ? path - cases[i].format : (long)strlen(cases[i].format)),
-                 cases[i].format, path ? f.path : "", path ? path + 2 : "");
+        text_of(url, sizeof(url), "%.*s%s%s",
+                (int)(path ? path - cases[i].format : (long)strlen(cases[i].format)),
+                cases[i].format, path ? f.path : "", path ? path + 2 : "");
         if (cases[i].err == AD_OK) {
             f.opts.url = url;
             fixture_open_store();
@@ -124,7 +124,7 @@ START_TEST(file_is_private)
     static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
     for (size_t i = 0; i < AD_LEN(suffixes); i++) {
         char path[128];
-        snprintf(path, sizeof(path), "%s%s", f.path, suffixes[i]);
+        text_of(path, sizeof(path), "%s%s", f.path, suffixes[i]);
         ck_assert_int_eq(stat(path, &st), 0);
         ck_assert_msg((st.st_mode & 0777) == 0600, "%s: %o", path, st.st_mode);
     }
@@ -138,8 +138,8 @@ START_TEST(second_store_is_refused_by_whatever_name)
     ck_assert_ptr_nonnull(strstr(info.msg, "test.db"));
     char alias[128];
     char url[160];
-    snprintf(alias, sizeof(alias), "%s/alias.db", f.dir);
-    snprintf(url, sizeof(url), "sqlite:%s", alias);
+    text_of(alias, sizeof(alias), "%s/alias.db", f.dir);
+    text_of(url, sizeof(url), "sqlite:%s", alias);
     ck_assert_int_eq(symlink(f.path, alias), 0);
     ck_assert_int_eq(open_at(url, NULL), AD_ERR_BUSY);
     ck_assert_int_eq(insert(1), AD_OK); /* the first has kept its locks */
@@ -186,7 +186,7 @@ START_TEST(close_leaves_one_file_with_everything)
         ck_assert_int_eq(insert(i), AD_OK);
     }
     fixture_close_store();
-    snprintf(log, sizeof(log), "%s-wal", f.path);
+    text_of(log, sizeof(log), "%s-wal", f.path);
     ck_assert_int_eq(stat(log, &st), -1);
     ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t"), 100);
     assert_intact(f.path);
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(file_replaced_under_us_takes_no_writes)
 {
     char away[128];
-    snprintf(away, sizeof(away), "%s/away.db", f.dir);
+    text_of(away, sizeof(away), "%s/away.db", f.dir);
     ck_assert_int_eq(insert(1), AD_OK);
     ck_assert_int_eq(rename(f.path, away), 0);
     ck_assert_int_eq(insert(2), AD_ERR_STORE);
@@ -235,17 +235,17 @@ START_TEST(damaged_file_is_refused_by_name)
     static const struct {
         off_t at;
         size_t n;
-    } cases[] = { { 0, 16 }, { 100, 200 }, { 4096, 4096 }, { 10 * 4096, 8192 } };
+    } cases[] = { { 0, 16 }, { 100, 200 }, { 4096, 4096 }, { 10L * 4096, 8192 } };
     make_file();
     for (size_t i = 0; i < AD_LEN(cases); i++) {
         struct ad_errinfo info = { .code = AD_OK };
         char copy[256];
-        snprintf(copy, sizeof(copy), "cp %s %s.good", f.path, f.path);
+        text_of(copy, sizeof(copy), "cp %s %s.good", f.path, f.path);
         ck_assert_int_eq(system(copy), 0);
         scribble(cases[i].at, cases[i].n);
         ck_assert_msg(open_at(f.url, &info) == AD_ERR_CORRUPT, "case %zu: %s", i, info.msg);
         ck_assert_ptr_nonnull(strstr(info.msg, "test.db"));
-        snprintf(copy, sizeof(copy), "mv %s.good %s", f.path, f.path);
+        text_of(copy, sizeof(copy), "mv %s.good %s", f.path, f.path);
         ck_assert_int_eq(system(copy), 0);
     }
     fixture_open_store();
@@ -267,7 +267,7 @@ START_TEST(nothing_is_written_into_a_file_found_damaged_while_running)
     make_file();
     fixture_open_store();
     ck_assert_int_eq(insert(30000), AD_OK);
-    scribble(50 * 4096, 8192);
+    scribble(50L * 4096, 8192);
     struct job job;
     job_init(&job, AD_STORE_NORMAL);
     job_step(&job, &scan, NULL, 0);
@@ -364,7 +364,7 @@ START_TEST(full_disk_fails_the_group_and_recovers)
     if (!mount_small_disk(f.dir)) {
         return;
     }
-    snprintf(ballast, sizeof(ballast), "%s/ballast", f.dir);
+    text_of(ballast, sizeof(ballast), "%s/ballast", f.dir);
     int fd = open(ballast, O_CREAT | O_WRONLY, 0600);
     memset(filler, 'b', sizeof(filler));
     for (int i = 0; i < 16; i++) {
@@ -448,13 +448,13 @@ END_TEST
 START_TEST(failure_of_any_one_call_loses_nothing)
 {
     static const struct {
-        enum vfs_op op;
         const char *suffix;
+        enum vfs_op op;
         int code;
     } cases[] = {
-        { VFS_WRITE, "-wal", SQLITE_IOERR_WRITE }, { VFS_WRITE, "-wal", SQLITE_FULL },
-        { VFS_SYNC, "-wal", SQLITE_IOERR_FSYNC },  { VFS_WRITE, ".db", SQLITE_IOERR_WRITE },
-        { VFS_SYNC, ".db", SQLITE_IOERR_FSYNC },
+        { "-wal", VFS_WRITE, SQLITE_IOERR_WRITE }, { "-wal", VFS_WRITE, SQLITE_FULL },
+        { "-wal", VFS_SYNC, SQLITE_IOERR_FSYNC },  { ".db", VFS_WRITE, SQLITE_IOERR_WRITE },
+        { ".db", VFS_SYNC, SQLITE_IOERR_FSYNC },
     };
     int64_t id = 0;
     int64_t acked = 0;
@@ -515,9 +515,9 @@ START_TEST(log_stays_bounded)
         }
         jobs_await(8);
     }
-    snprintf(log, sizeof(log), "%s-wal", f.path);
+    text_of(log, sizeof(log), "%s-wal", f.path);
     ck_assert_int_eq(stat(log, &st), 0);
-    ck_assert_int_lt(st.st_size, 5000 * 4120);
+    ck_assert_int_lt(st.st_size, 5000L * 4120);
     ck_assert_int_eq(rows_of_t(), 1200);
 }
 END_TEST
@@ -555,7 +555,7 @@ static void start_flood(void)
 static void remove_all(const char *dir)
 {
     char command[256];
-    snprintf(command, sizeof(command), "rm -r %s", dir);
+    text_of(command, sizeof(command), "rm -r %s", dir);
     ck_assert_int_eq(system(command), 0);
 }
 
@@ -564,8 +564,8 @@ static void assert_survived(const char *dir, unsigned acked)
 {
     char path[300];
     char sql[96];
-    snprintf(path, sizeof(path), "%s/test.db", dir);
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM t WHERE id < %u", acked);
+    text_of(path, sizeof(path), "%s/test.db", dir);
+    text_of(sql, sizeof(sql), "SELECT count(*) FROM t WHERE id < %u", acked);
     assert_intact(path);
     ck_assert_int_eq(ask_file(path, sql), acked);
 }
@@ -579,7 +579,7 @@ START_TEST(power_cut_keeps_what_was_acknowledged)
     while (f.done < CUT_ROWS) {
         ad_loop_turn(f.w.loop, 100);
         if (cuts < CUTS && f.done > (cuts + 1) * (CUT_ROWS / (CUTS + 1))) {
-            snprintf(dir[cuts], sizeof(dir[cuts]), "%s-cut-%u", f.dir, cuts);
+            text_of(dir[cuts], sizeof(dir[cuts]), "%s-cut-%u", f.dir, cuts);
             ck_assert_int_eq(mkdir(dir[cuts], 0700), 0);
             acked[cuts] = f.done;
             vfs_power_cut(dir[cuts], cuts * 7919 + 1);
@@ -707,7 +707,7 @@ START_TEST(kill_in_flight_keeps_what_was_acknowledged)
 {
     int64_t acked = 0;
     for (int round = 0; round < 8; round++) {
-        acked += kill_round(round * 1000003);
+        acked += kill_round(round * INT64_C(1000003));
         uint64_t begun = real_ms();
         fixture_open_store();
         ck_assert_uint_lt(real_ms() - begun, 1000);

@@ -397,7 +397,7 @@ bool store_conn_owes_parent(const struct store_conn *c)
 
 static struct ad_str key_of(const struct ad_sql *const *sql)
 {
-    return ad_str_n((const char *)sql, sizeof(*sql));
+    return ad_str_n((const char *)sql, sizeof(void *));
 }
 
 static struct stmt *find(const struct store_conn *c, const struct ad_sql *sql)

@@ -32,28 +32,30 @@ static enum ad_err fail_errno(struct ad_errinfo *info, const char *name, const c
 
 /* --- where --- */
 
-/* sqlite:rel, sqlite:/abs, sqlite:///abs */
-static enum ad_err parse_url(const char *url, const char **path, struct ad_errinfo *info)
+/* sqlite:rel, sqlite:/abs, sqlite:///abs; NULL says why in info (CONFIG). */
+static const char *parse_url(const char *url, struct ad_errinfo *info)
 {
     const size_t scheme = sizeof("sqlite:") - 1;
     if (!url || strncmp(url, "sqlite:", scheme) != 0) {
-        return ad_fail(info, AD_ERR_CONFIG, "database url: only sqlite:<path> is supported");
+        ad_fail(info, AD_ERR_CONFIG, "database url: only sqlite:<path> is supported");
+        return NULL;
     }
     const char *p = url + scheme;
-    if (strncmp(p, "//", 2) == 0) {
-        p += 2;
-        if (*p != '/') {
-            return ad_fail(info, AD_ERR_CONFIG, "database url: sqlite:///<path> has three slashes");
-        }
+    bool authority = strncmp(p, "//", 2) == 0;
+    p += authority ? 2 : 0;
+    if (authority && *p != '/') {
+        ad_fail(info, AD_ERR_CONFIG, "database url: sqlite:///<path> has three slashes");
+        return NULL;
     }
     if (*p == '\0' || *p == ':' || strchr(p, '?')) {
-        return ad_fail(info, AD_ERR_CONFIG, "database url: sqlite:<path> of a file, no options");
+        ad_fail(info, AD_ERR_CONFIG, "database url: sqlite:<path> of a file, no options");
+        return NULL;
     }
     if (strlen(p) + SUFFIX_MAX >= PATH_MAX) {
-        return ad_fail(info, AD_ERR_CONFIG, "database url: the path is too long");
+        ad_fail(info, AD_ERR_CONFIG, "database url: the path is too long");
+        return NULL;
     }
-    *path = p;
-    return AD_OK;
+    return p;
 }
 
 /* The absolute path of a file that need not exist yet, in a directory that must. */
@@ -171,12 +173,11 @@ static enum ad_err identify(struct store_file *f, struct ad_errinfo *info)
 enum ad_err store_file_open(struct store_file *f, const char *url, struct ad_errinfo *info)
 {
     *f = (struct store_file){ .lock = -1 };
-    const char *path = NULL;
-    enum ad_err err = parse_url(url, &path, info);
-    if (err) {
-        return err;
+    const char *path = parse_url(url, info);
+    if (!path) {
+        return AD_ERR_CONFIG;
     }
-    err = resolve(f, path, info);
+    enum ad_err err = resolve(f, path, info);
     err = err ? err : take_lock(f, info);
     err = err ? err : identify(f, info);
     if (err) {

@@ -373,7 +373,6 @@ static void write_group(struct store_sqlite *s, struct group *g)
     if (g->err == AD_ERR_STORE_BUSY) {
         keep_expired(s, g);
         if (ad_list_empty(&g->reqs)) {
-            uv_sleep(1); /* refused before its time was up: no spinning */
             return;
         }
     }
