@@ -131,7 +131,7 @@ static int print_json(struct ad_config *c, bool values)
     ad_json_end(&w);
     enum ad_err err = ad_json_write_done(&w);
     if (!err) {
-        (void)printf("%.*s\n", AD_FMT(ad_buf_str(&b)));
+        (void)printf("%.*s", AD_FMT(ad_buf_str(&b))); /* pretty JSON ends its last line */
     }
     ad_buf_fini(&b);
     return err ? AD_EXIT_FAILED : AD_EXIT_OK;
