@@ -180,7 +180,7 @@ enum ad_err ad__bringup_open(struct ad_service *s, struct ad_bringup **out)
     }
     b->s = s;
     ad_rand_seed(&b->rand, s->o.seed ^ 0xb21);
-    ad_buf_init(&b->out, 256 * 1024);
+    ad_buf_init(&b->out, (size_t)256 * 1024);
     *out = b;
     return AD_OK;
 }

@@ -17,7 +17,7 @@
 /* One settle is one UPDATE over a JSON array; more wait for the next. */
 #define SETTLE_MAX 5000
 #define HANDLERS_MAX 64
-#define RETRY_CAP_MS (60u * 60u * 1000u)
+#define RETRY_CAP_MS 3600000u
 /* A settle that failed (database locked or full) is tried again after this; the events stay held
  * meanwhile. */
 #define SETTLE_RETRY_MS 500

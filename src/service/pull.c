@@ -126,7 +126,7 @@ static struct want *want_get(struct source *s, const char *record_id)
         return ad_container_of(node, struct want, node);
     }
     struct want *w = ad_zalloc(sizeof(*w));
-    if (!w || id.n >= sizeof(w->id)) {
+    if (!w || !id.p || id.n >= sizeof(w->id)) {
         ad_free(w);
         return NULL;
     }
@@ -196,7 +196,7 @@ static struct source *source_get(struct ad_pull *p, const struct ad_object *o)
 static void job_begin(struct job *job, const struct ad_object *o)
 {
     const struct ad_handler_event *e = ad_invocation_event(job->inv, 0);
-    job->source = source_get(job->inv ? ad_invocation_data(job->inv) : NULL, o);
+    job->source = source_get(ad_invocation_data(job->inv), o);
     bool ok = job->source && job_claim(job, e->record_id, false);
     if (!ok) {
         job_end(job, AD_OUTCOME_RETRY, "no memory");

@@ -59,7 +59,7 @@ const char *ad__bringup_step(const struct ad_bringup *b);
 /* schema_watch.c: the handler that refreshes the schema when Attio says that attributes changed. */
 AD_MUST_CHECK enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out);
 const struct ad_handler *ad__schema_watch_handler(const struct ad_schema_watch *w);
-void ad__schema_watch_close(struct ad_schema_watch *w);
+void ad__schema_watch_close(struct ad_schema_watch *o);
 
 /* sync.c */
 AD_MUST_CHECK enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out);
@@ -83,6 +83,6 @@ static inline void ad__question_begin(struct ad_service *s)
 }
 void ad__question_end(struct ad_service *s);
 /* service.c: one of those that ad_service_close waits for has ended. */
-void ad__part_closed(void *service);
+void ad__part_closed(void *ctx);
 
 #endif

@@ -367,9 +367,9 @@ static void sync_next(struct ad_sync *y)
     page_next(r);
 }
 
-static void on_queued(struct ad_sync_save *save_)
+static void on_queued(struct ad_sync_save *queued)
 {
-    struct run *r = save_->data;
+    struct run *r = queued->data;
     r->busy = false;
     if (r->sync->closing) {
         maybe_closed(r->sync);
@@ -572,7 +572,7 @@ enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out)
     y->s = s;
     ad_list_init(&y->queue);
     ad_list_init(&y->known);
-    ad_arena_init(&y->arena, 1024 * 1024);
+    ad_arena_init(&y->arena, (size_t)1024 * 1024);
     ad_rand_seed(&y->rand, s->o.seed ^ 0x57c);
     y->c_pages = ad_metric_counter(s->o.metrics, "attiod_sync_pages_total", NULL,
                                    "Pages read by full syncs.");
