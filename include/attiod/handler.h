@@ -17,23 +17,23 @@
 
 /* Strings end with NUL and are never NULL; ids that the event type does not carry are "". */
 struct ad_handler_event {
-    int64_t id;              /* place in the inbox: unique, rising with arrival */
-    int64_t received_ns;     /* wall clock, nanoseconds since 1970 */
-    unsigned attempt;        /* 1 on the first try of this handler */
-    const char *type;        /* "record.updated" */
-    const char *subject;     /* "record:<record_id>" */
+    int64_t id;          /* place in the inbox: unique, rising with arrival */
+    int64_t received_ns; /* wall clock, nanoseconds since 1970 */
+    unsigned attempt;    /* 1 on the first try of this handler */
+    const char *type;    /* "record.updated" */
+    const char *subject; /* "record:<record_id>" */
     const char *workspace_id;
     const char *object_id;
-    const char *object;      /* slug of object_id, "" while unknown */
+    const char *object; /* slug of object_id, "" while unknown */
     const char *record_id;
     const char *duplicate_record_id; /* record.merged */
     const char *attribute_id;
     const char *list_id;
     const char *entry_id;
-    const char *primary_id;  /* the event's own id, whatever its kind */
-    const char *actor_type;  /* "workspace-member", "api-token", "system", "app" */
+    const char *primary_id; /* the event's own id, whatever its kind */
+    const char *actor_type; /* "workspace-member", "api-token", "system", "app" */
     const char *actor_id;
-    const char *body;        /* the event's JSON as Attio sent it */
+    const char *body; /* the event's JSON as Attio sent it */
     size_t body_n;
 };
 
@@ -51,19 +51,21 @@ enum ad_outcome {
 };
 
 struct ad_handler {
-    unsigned abi;             /* AD_HANDLER_ABI */
-    const char *name;         /* unique; stands in logs, metrics and the database: do not rename lightly */
+    unsigned abi;     /* AD_HANDLER_ABI */
+    const char *name; /* unique; stands in logs, metrics and the database: do not rename lightly */
     const char *const *types; /* "record.updated", "record.*", "*"; NULL-ended */
     enum ad_handler_mode mode;
     /* Predicates; NULL: any. An event that does not match is none of this handler's. */
-    const char *object;       /* slug or id */
+    const char *object; /* slug or id */
     const char *list_id;
     const char *attribute_id;
     const char *actor_type;
-    unsigned concurrency;     /* invocations at once; 0: 16 */
-    unsigned timeout_ms;      /* a call that is not done by then counts as RETRY; 0: 30000; UINT_MAX: none */
-    unsigned max_attempts;    /* 0: 8; UINT_MAX: no end */
-    unsigned retry_base_ms;   /* first pause, doubled each time with full jitter up to an hour; 0: 1000 */
+    unsigned concurrency; /* invocations at once; 0: 16 */
+    unsigned
+        timeout_ms; /* a call that is not done by then counts as RETRY; 0: 30000; UINT_MAX: none */
+    unsigned max_attempts; /* 0: 8; UINT_MAX: no end */
+    unsigned
+        retry_base_ms; /* first pause, doubled each time with full jitter up to an hour; 0: 1000 */
     void (*run)(void *ctx, struct ad_invocation *inv);
     void *ctx;
 };

@@ -24,6 +24,7 @@ typedef void (*ad_route_cb)(void *ctx, struct ad_exchange *x);
 
 struct ad_route {
     unsigned methods; /* set of enum ad_http_method; HEAD follows GET by itself */
+    enum ad_role role;
     /* "/api/v1/records/{object}/{id}": a part is a literal or a whole {name}, which is never empty;
      * a last "**" takes the rest of the path, which may be. At most AD_ROUTE_PARAMS_MAX of both. A
      * last '/' counts: "/a" and "/a/" are two. Literals are compared with the path as it was
@@ -32,7 +33,6 @@ struct ad_route {
     ad_route_cb handler;
     void *ctx;
     size_t body_max; /* larger bodies are 413 before they are read */
-    enum ad_role role;
 };
 
 struct ad_handler; /* attiod/handler.h; the registry only keeps the pointer */

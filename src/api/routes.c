@@ -2,38 +2,39 @@
 
 #include "base/mem.h"
 
-#define GET AD_HTTP_GET
-#define POST AD_HTTP_POST
-#define DELETE AD_HTTP_DELETE
+#define ROUTE(method_, role_, pattern_, handler_, body_max_)                          \
+    {                                                                                 \
+        .methods = AD_HTTP_##method_, .role = AD_ROLE_##role_, .pattern = (pattern_), \
+        .handler = (handler_), .body_max = (body_max_),                               \
+    }
+#define JSON AD__API_BODY_MAX
 
 static const struct ad_route probes[] = {
-    { GET, "/healthz", ad__api_healthz, .role = AD_ROLE_NONE },
-    { GET, "/readyz", ad__api_readyz, .role = AD_ROLE_NONE },
+    ROUTE(GET, NONE, "/healthz", ad__api_healthz, 0),
+    ROUTE(GET, NONE, "/readyz", ad__api_readyz, 0),
 };
 
 static const struct ad_route receiver[] = {
-    { POST, "/webhooks/attio", ad__api_webhook, .role = AD_ROLE_NONE },
-    { POST, "/webhooks/attio/{slot}", ad__api_webhook, .role = AD_ROLE_NONE },
+    ROUTE(POST, NONE, "/webhooks/attio", ad__api_webhook, 0),
+    ROUTE(POST, NONE, "/webhooks/attio/{slot}", ad__api_webhook, 0),
 };
 
-#define JSON .body_max = AD__API_BODY_MAX
-
 static const struct ad_route internal[] = {
-    { GET, "/health", ad__api_health, .role = AD_ROLE_METRICS },
-    { GET, "/metrics", ad__api_metrics, .role = AD_ROLE_METRICS },
-    { GET, "/api/v1/status", ad__api_status, .role = AD_ROLE_READ },
-    { GET, "/api/v1/events", ad__api_events_list, .role = AD_ROLE_READ },
-    { GET, "/api/v1/events/{id}", ad__api_events_show, .role = AD_ROLE_READ },
-    { POST, "/api/v1/events/replay", ad__api_events_replay_all, JSON, .role = AD_ROLE_OPERATE },
-    { POST, "/api/v1/events/discard", ad__api_events_discard_all, JSON, .role = AD_ROLE_OPERATE },
-    { POST, "/api/v1/events/{id}/replay", ad__api_events_replay, JSON, .role = AD_ROLE_OPERATE },
-    { POST, "/api/v1/events/{id}/discard", ad__api_events_discard, JSON, .role = AD_ROLE_OPERATE },
-    { GET, "/api/v1/sync", ad__api_sync_list, .role = AD_ROLE_READ },
-    { POST, "/api/v1/sync", ad__api_sync_all, JSON, .role = AD_ROLE_OPERATE },
-    { POST, "/api/v1/sync/{object}", ad__api_sync_start, JSON, .role = AD_ROLE_OPERATE },
-    { GET, "/api/v1/webhooks", ad__api_webhooks_list, .role = AD_ROLE_READ },
-    { POST, "/api/v1/webhooks", ad__api_webhooks_ensure, JSON, .role = AD_ROLE_OPERATE },
-    { DELETE, "/api/v1/webhooks/{id}", ad__api_webhooks_delete, .role = AD_ROLE_OPERATE },
+    ROUTE(GET, METRICS, "/health", ad__api_health, 0),
+    ROUTE(GET, METRICS, "/metrics", ad__api_metrics, 0),
+    ROUTE(GET, READ, "/api/v1/status", ad__api_status, 0),
+    ROUTE(GET, READ, "/api/v1/events", ad__api_events_list, 0),
+    ROUTE(GET, READ, "/api/v1/events/{id}", ad__api_events_show, 0),
+    ROUTE(POST, OPERATE, "/api/v1/events/replay", ad__api_events_replay_all, JSON),
+    ROUTE(POST, OPERATE, "/api/v1/events/discard", ad__api_events_discard_all, JSON),
+    ROUTE(POST, OPERATE, "/api/v1/events/{id}/replay", ad__api_events_replay, JSON),
+    ROUTE(POST, OPERATE, "/api/v1/events/{id}/discard", ad__api_events_discard, JSON),
+    ROUTE(GET, READ, "/api/v1/sync", ad__api_sync_list, 0),
+    ROUTE(POST, OPERATE, "/api/v1/sync", ad__api_sync_all, JSON),
+    ROUTE(POST, OPERATE, "/api/v1/sync/{object}", ad__api_sync_start, JSON),
+    ROUTE(GET, READ, "/api/v1/webhooks", ad__api_webhooks_list, 0),
+    ROUTE(POST, OPERATE, "/api/v1/webhooks", ad__api_webhooks_ensure, JSON),
+    ROUTE(DELETE, OPERATE, "/api/v1/webhooks/{id}", ad__api_webhooks_delete, 0),
 };
 
 _Static_assert(AD_LEN(probes) * 2 + AD_LEN(receiver) + AD_LEN(internal) <= AD__API_ROUTES_MAX,

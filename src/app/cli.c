@@ -203,7 +203,7 @@ static bool take_option(struct parser *p, const struct ad_cli_option *o)
     if (o->at == AD_CLI_FLAG) {
         return take_flag(p->cli, o->name, o->arg ? value : "true");
     }
-    if (strcmp(o->name, "--output") == 0) {
+    if (o->arg && strcmp(o->name, "--output") == 0) {
         return take_output(p->cli, value);
     }
     char *base = (char *)p->cli;

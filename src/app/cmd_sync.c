@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define POLL_MS 500
-#define BAR 30
+#define BAR 30U
 
 struct follow {
     const struct ad_cli *cli;
@@ -63,8 +63,9 @@ static void draw_bar(const struct follow *f)
 {
     uint64_t ms = ad_remote_now_ms(f->r) - f->began_ms;
     char bar[BAR + 1];
-    unsigned at = (unsigned)(ms / 200 % (2 * (BAR - 3)));
-    at = at < BAR - 3 ? at : 2 * (BAR - 3) - at;
+    const unsigned there_and_back = 2 * (BAR - 3);
+    unsigned at = (unsigned)(ms / 200 % there_and_back);
+    at = at < BAR - 3 ? at : there_and_back - at;
     memset(bar, '.', BAR);
     memset(bar + at, '=', 3);
     bar[BAR] = '\0';

@@ -34,15 +34,15 @@ struct ad_config_key {
     const char *file; /* "rateLimit.concurrency"; NULL: not allowed in files */
     const char *env;  /* variable; NULL: none */
     const char *flag; /* "--listen"; NULL: none */
-    enum ad_config_type type;
-    size_t at;        /* offset in struct ad_config */
     const char *def;  /* as in a variable; NULL: unset */
-    int64_t min, max; /* of an INT; of the length of a STRING when max > 0 */
     const char *choices;
+    const char *doc;
+    size_t at;        /* offset in struct ad_config */
+    int64_t min, max; /* of an INT; of the length of a STRING when max > 0 */
+    enum ad_config_type type;
     bool reload; /* SIGHUP will take it over; the rest needs a restart */
     bool secret; /* never shown */
     bool url;    /* shown without its password */
-    const char *doc;
 };
 extern const struct ad_config_key ad_config_keys[];
 extern const size_t ad_config_keys_n;

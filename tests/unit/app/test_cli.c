@@ -88,8 +88,7 @@ START_TEST(what_does_not_fit_is_usage_and_runs_nothing)
         "attiod webhooks",
         "attiod version --output xml",
         "attiod --frobnicate",
-        "attiod serve --listen a --listen b --listen c --listen d --listen e --listen f --listen g "
-        "--listen h --listen i",
+        "attiod sync x --url=a --url=b --url=c --url=d --url=e --url=f --url=g --url=h --url=i",
     };
     for (size_t i = 0; i < AD_LEN(lines); i++) {
         ck_assert_msg(parse(lines[i]) == AD_EXIT_USAGE, "%s", lines[i]);
