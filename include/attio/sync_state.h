@@ -9,17 +9,27 @@
 struct ad_store;
 struct ad_sync_state; /* opaque */
 
-enum ad_sync_phase { AD_SYNC_IDLE, AD_SYNC_WALK, AD_SYNC_TAIL, AD_SYNC_SWEEP, AD_SYNC_DONE, AD_SYNC_FAILED };
+enum ad_sync_phase {
+    AD_SYNC_IDLE,
+    AD_SYNC_WALK,
+    AD_SYNC_TAIL,
+    AD_SYNC_SWEEP,
+    AD_SYNC_DONE,
+    AD_SYNC_FAILED
+};
 const char *ad_sync_phase_name(enum ad_sync_phase p);
 
-/* One run. `key` and `offset` are the place of the walk: the last created_at seen, and how far into a tie. */
+/* One run. `key` and `offset` are the place of the walk: the last created_at seen, and how far
+ * into a tie. */
 struct ad_sync_run {
-    int64_t id;            /* 0: not stored yet */
+    int64_t id; /* given by the caller, from ad_versions_next: unique and rising */
     struct ad_str object_id, object_slug;
     enum ad_sync_phase phase;
     char key[40];
     unsigned offset;
-    int64_t version;       /* of the run's first page: rows older than it that no page showed are candidates */
+    int64_t
+        /* of the run's first page: rows older than it that no page showed are candidates */
+        version;
     int64_t started_ns, finished_ns;
     int64_t pages, seen, created, updated, unchanged, deleted, calls;
     char error[192];
@@ -30,19 +40,21 @@ void ad_sync_state_close(struct ad_sync_state *s);
 
 struct ad_sync_save;
 struct ad_sync_save {
-    struct ad_sync_run *run; /* unchanged until cb, except that id is set for a new one */
+    struct ad_sync_run *run; /* unchanged until cb */
     void (*cb)(struct ad_sync_save *s);
     void *data;
     enum ad_err err;
     struct ad_errinfo info;
     void *impl;
 };
-/* Inserts or updates the run: the checkpoint. Queued behind the page's rows, so it never claims more than is written. */
+/* Inserts or updates the run by its id: the checkpoint. Queued behind the page's rows, so it
+ * never claims more than is written. */
 AD_MUST_CHECK enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s);
-/* The newest unfinished run of an object, to resume (synchronous, start-up): NOTFOUND when there is none. Slices go to arena. */
+/* The newest run of an object, whatever its phase: to resume it, or to know that it was complete
+ * (synchronous, start-up). NOTFOUND when there is none. Slices go to arena. */
 struct ad_arena;
-AD_MUST_CHECK enum ad_err ad_sync_unfinished(struct ad_sync_state *st, struct ad_str object_id, struct ad_arena *arena,
-                                             struct ad_sync_run *out);
+AD_MUST_CHECK enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str object_id,
+                                         struct ad_arena *arena, struct ad_sync_run *out);
 struct ad_sync_list {
     struct ad_buf *out; /* JSON array of the newest 50 runs */
     void (*cb)(struct ad_sync_list *l);
