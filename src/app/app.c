@@ -287,6 +287,7 @@ static enum ad_err open_mirror(struct ad_app *a, struct ad_errinfo *info)
         .inbox = a->inbox,
         .clock = a->clock,
         .metrics = a->metrics,
+        .late_ms = (unsigned)a->c->attio_total_ms,
     };
     return ad_mirror_open(&opts, &a->mirror, info);
 }

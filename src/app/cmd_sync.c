@@ -9,12 +9,16 @@
 
 #define POLL_MS 500
 #define BAR 30U
+#define LISTED 50 /* runs that the server lists, those under way first */
 
 struct follow {
     const struct ad_cli *cli;
     struct ad_remote *r;
-    int64_t run_id; /* one run; 0: all that are newer than `after`, and those under way */
+    int64_t run_id; /* one run; 0: all that are newer than `after`, and those joined */
     int64_t after;
+    int64_t joined[LISTED];
+    size_t joined_n;
+    int64_t expected; /* runs */
     uint64_t began_ms;
     bool bar; /* on a terminal */
     unsigned running, done, failed;
@@ -40,6 +44,11 @@ static bool is_over(const struct ad_json *run)
 static bool is_followed(const struct follow *f, const struct ad_json *run)
 {
     int64_t id = number(run, "id");
+    for (size_t i = 0; i < f->joined_n; i++) {
+        if (f->joined[i] == id) {
+            return true;
+        }
+    }
     return f->run_id ? id == f->run_id : id > f->after;
 }
 
@@ -88,6 +97,11 @@ static void count(struct follow *f, const struct ad_json *runs)
         f->running += !is_over(run);
         f->seen += number(run, "seen");
     }
+    /* A run that has only begun is listed with its first checkpoint. */
+    unsigned listed = f->running + f->done + f->failed;
+    if (listed < f->expected) {
+        f->running += (unsigned)f->expected - listed;
+    }
 }
 
 static void print_runs(const struct follow *f, const struct ad_json *runs)
@@ -131,28 +145,34 @@ static int follow(struct follow *f)
     }
 }
 
-/* The newest run that is over: what is newer, or not over, is what we asked for. */
-static int newest_over(struct follow *f)
+/* Before the start: which runs are none of ours, and which we join. */
+static int look_around(struct follow *f)
 {
     struct ad_remote_answer a;
-    int64_t under_way = 0;
     int code = ad_remote_call(f->r, "GET", "/api/v1/sync", AD_STR_NONE, &a);
     if (code) {
         return code;
     }
     AD_JSON_FOREACH (run, a.data) {
         int64_t id = number(run, "id");
-        if (!is_over(run) && (!under_way || id < under_way)) {
-            under_way = id;
+        if (!is_over(run) && f->joined_n < AD_LEN(f->joined)) {
+            f->joined[f->joined_n++] = id;
         }
-        if (is_over(run) && id > f->after) {
-            f->after = id;
-        }
-    }
-    if (under_way && under_way <= f->after) {
-        f->after = under_way - 1;
+        f->after = id > f->after ? id : f->after;
     }
     return AD_EXIT_OK;
+}
+
+static int start_all(struct follow *f)
+{
+    struct ad_remote_answer a;
+    int code = look_around(f);
+    code = code ? code : ad_remote_call(f->r, "POST", "/api/v1/sync", AD_STR("{\"all\":true}"), &a);
+    if (code == AD_EXIT_OK) {
+        int64_t runs = number(a.data, "runs");
+        f->expected = runs < LISTED ? runs : LISTED;
+    }
+    return code;
 }
 
 static int start(struct follow *f)
@@ -161,9 +181,7 @@ static int start(struct follow *f)
     struct ad_buf encoded;
     struct ad_remote_answer a;
     if (f->cli->all) {
-        int code = newest_over(f);
-        return code ? code
-                    : ad_remote_call(f->r, "POST", "/api/v1/sync", AD_STR("{\"all\":true}"), &a);
+        return start_all(f);
     }
     ad_buf_init(&encoded, 200);
     ad_percent_encode(&encoded, ad_str_c(f->cli->words[0]));
@@ -177,6 +195,7 @@ static int start(struct follow *f)
     int code = ad_remote_call(f->r, "POST", path, AD_STR("{}"), &a);
     if (code == AD_EXIT_OK) {
         f->run_id = number(a.data, "run_id");
+        f->expected = 1;
     }
     return code;
 }
