@@ -179,7 +179,8 @@ void ad_store_rows_free(struct ad_store_req *req);
 /* Writes waiting or under way. */
 size_t ad_store_pending(const struct ad_store *s);
 /* True while the last write group failed for a reason that is the database's (full, I/O, locked,
- * corrupt, no memory): /readyz asks. */
+ * corrupt, no memory): /readyz asks. While it is true the store itself writes once a second
+ * something that changes nothing, so it becomes false by itself. */
 bool ad_store_failing(const struct ad_store *s);
 /* Finishes what was submitted, checkpoints, closes; done after the last callback. Frees the store.
  * Once only. */

@@ -739,6 +739,42 @@ START_TEST(locked_database_is_busy_within_bounds_and_recovers)
 }
 END_TEST
 
+static bool is_well(void *ctx)
+{
+    (void)ctx;
+    return !ad_store_failing(f.store);
+}
+
+START_TEST(failing_store_finds_out_by_itself_that_it_works_again)
+{
+    f.opts.busy_ms = 50;
+    fixture_open_store();
+    run_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT, s TEXT)");
+    f.backend->lock();
+    struct job job;
+    job_insert(&job, AD_STORE_INGEST, 1, 0);
+    job_await(&job);
+    ck_assert(ad_store_failing(f.store));
+    f.backend->unlock();
+    world_until(&f.w, is_well, NULL);
+    ck_assert_int_eq(rows_of_t(), 0);
+}
+END_TEST
+
+START_TEST(failing_store_closes)
+{
+    f.opts.busy_ms = 50;
+    fixture_open_store();
+    run_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT, s TEXT)");
+    f.backend->lock();
+    struct job job;
+    job_insert(&job, AD_STORE_INGEST, 1, 0);
+    job_await(&job);
+    fixture_close_store();
+    f.backend->unlock();
+}
+END_TEST
+
 START_TEST(lock_that_goes_in_time_is_only_a_delay)
 {
     f.backend->lock();
@@ -866,6 +902,8 @@ static enum ad_err open_write_read_close(void *ctx)
 START_TEST(no_memory_at_any_place_is_an_error_and_no_leak)
 {
     ad_log_install(NULL, NULL, NULL, AD_LOG_JSON); /* captured lines would count as held */
+    ck_assert_int_eq(ad_timers_reserve(ad_loop_timers(f.w.loop), 4),
+                     AD_OK); /* the loop's heap too */
     torture(open_write_read_close, NULL);
 }
 END_TEST
@@ -922,6 +960,8 @@ static TCase *bare_tests(void)
     TEST(read_that_waits_too_long_behind_others_is_busy);
     TEST(long_read_delays_no_write);
     TEST(locked_database_is_busy_within_bounds_and_recovers);
+    TEST(failing_store_finds_out_by_itself_that_it_works_again);
+    TEST(failing_store_closes);
     TEST(no_memory_at_any_place_is_an_error_and_no_leak);
     return tcase;
 }

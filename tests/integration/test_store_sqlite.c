@@ -274,6 +274,7 @@ START_TEST(nothing_is_written_into_a_file_found_damaged_while_running)
     job_read(&job);
     job_await(&job);
     ck_assert_int_eq(job.req.err, AD_ERR_CORRUPT);
+    ck_assert(ad_store_failing(f.store));
     ck_assert_int_eq(insert(30001), AD_ERR_CORRUPT);
     ck_assert(ad_store_failing(f.store));
     ck_assert_uint_eq(counter("attiod_store_errors_total", "kind=\"corrupt\""), 2);

@@ -1,5 +1,6 @@
-/* One SQLite connection: how it is set up, its prepared statements, running a request's steps on it,
- * and what SQLite's codes mean to us. Used by one thread at a time; starts none. */
+/* One SQLite connection: how it is set up, its transactions and what SQLite's codes mean to us
+ * (sqlite_conn.c); its prepared statements, a request's steps, values and rows (sqlite_steps.c). Used
+ * by one thread at a time; starts none. */
 #ifndef AD_INFRA_STORE_SQLITE_CONN_H
 #define AD_INFRA_STORE_SQLITE_CONN_H
 
@@ -22,6 +23,10 @@ enum store_control {
     STORE_REVERT,
     STORE_CONTROLS,
 };
+
+/* Most of one row; further rows stop at AD_STORE_ROWS_BYTES_MAX. */
+#define STORE_ROW_VALUES_MAX ((size_t)64 << 20)
+#define STORE_ROW_BYTES_MAX ((size_t)64 << 20)
 
 struct store_conn {
     sqlite3 *db;
@@ -71,7 +76,12 @@ AD_MUST_CHECK enum ad_err store_conn_steps(struct store_conn *c, struct ad_store
 /* Runs a script statement by statement. */
 AD_MUST_CHECK enum ad_err store_conn_script(struct store_conn *c, struct ad_str script,
                                             struct ad_errinfo *info);
+/* A write that changes nothing. */
+AD_MUST_CHECK enum ad_err store_conn_probe(struct store_conn *c, struct ad_errinfo *info);
 void store_conn_forget(struct store_conn *c, const struct ad_sql *sql);
+void store_conn_forget_all(struct store_conn *c);
+/* Translates and describes what SQLite just answered, and remembers what it says about the disk. */
+enum ad_err store_conn_fail(struct store_conn *c, int rc, struct ad_errinfo *info);
 
 /* Copies the log into the database when it has grown enough since the last time. True when it did
  * anything; *err then says how it went. */

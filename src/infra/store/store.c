@@ -16,6 +16,7 @@ enum {
     GROUP_MAX = 512,
     BULK_MAX = 50,
     NOW_TURN_MS = 100,
+    PROBE_MS = 1000,
     ERROR_KINDS = 9,
 };
 
@@ -46,6 +47,9 @@ struct ad_store {
     uint64_t order;
     size_t writes_pending, reads_pending;
     bool failing, closing, stopping;
+    struct ad_timer probe_timer; /* runs while failing */
+    struct ad_store_req probe;
+    bool probing;
     void (*closed)(void *ctx);
     void *closed_ctx;
     bool measured;
@@ -119,68 +123,6 @@ static void measure_queue(struct ad_store *s)
     }
 }
 
-/* --- what comes back --- */
-
-static void note_health(struct ad_store *s, const struct store_report *r)
-{
-    if (r->reopened) {
-        ad_log(AD_LOG_WARN, "store_reopened", AD_KC("database", ad_store_path(s)));
-    }
-    if (!r->grouped || s->failing == (r->group_err != AD_OK)) {
-        return;
-    }
-    s->failing = r->group_err != AD_OK;
-    if (s->failing) {
-        ad_log(AD_LOG_ERROR, "store_failing", AD_KE("error", r->group_err),
-               AD_KC("detail", r->group_info.msg));
-    } else {
-        ad_log(AD_LOG_INFO, "store_recovered", AD_KC("database", ad_store_path(s)));
-    }
-}
-
-static void stop_when_idle(struct ad_store *s)
-{
-    if (s->closing && !s->stopping && s->writes_pending + s->reads_pending == 0) {
-        s->stopping = true;
-        ad_loop_hook_remove(&s->hook);
-        store_sqlite_close(s->db);
-    }
-}
-
-/* The request may be gone when its callback returns, its rows are not yet. */
-static void finish(struct ad_store *s, struct ad_store_req *req)
-{
-    size_t *pending = req->kind == STORE_READ ? &s->reads_pending : &s->writes_pending;
-    (*pending)--;
-    measure_error(s, req->err);
-    void *block = req->keep_rows ? NULL : req->block;
-    req->cb(req);
-    ad_free(block);
-}
-
-static void on_done(void *ctx, struct ad_list *done, const struct store_report *report)
-{
-    struct ad_store *s = ctx;
-    measure(s, report);
-    note_health(s, report);
-    struct ad_list *link;
-    while ((link = ad_list_pop(done))) {
-        finish(s, ad_container_of(link, struct ad_store_req, link));
-    }
-    measure_queue(s);
-    stop_when_idle(s);
-}
-
-static void on_closed(void *ctx)
-{
-    struct ad_store *s = ctx;
-    void (*closed)(void *ctx) = s->closed;
-    void *closed_ctx = s->closed_ctx;
-    ad_loop_unpost(&s->nudge);
-    ad_free(s);
-    closed(closed_ctx);
-}
-
 /* --- what goes in --- */
 
 static void hand_over(struct ad_store *s)
@@ -189,13 +131,6 @@ static void hand_over(struct ad_store *s)
         store_sqlite_submit(s->db, &s->writes, &s->reads);
         measure_queue(s);
     }
-}
-
-static void on_turn_end(struct ad_loop_hook *hook)
-{
-    struct ad_store *s = ad_container_of(hook, struct ad_store, hook);
-    hand_over(s);
-    stop_when_idle(s);
 }
 
 static void on_nudge(struct ad_post *post)
@@ -229,6 +164,111 @@ static void submit(struct ad_store *s, struct ad_store_req *req, enum store_kind
     }
     nudge(s);
 }
+
+/* --- trying again --- */
+
+/* Whoever asks ad_store_failing may keep all work away from us while it is true: then nobody but us
+ * finds out that it works again. */
+static void arm_probe(struct ad_store *s);
+
+static void on_probed(struct ad_store_req *req)
+{
+    struct ad_store *s = req->data;
+    s->probing = false;
+    arm_probe(s);
+}
+
+static void on_probe_due(struct ad_timer *timer)
+{
+    struct ad_store *s = ad_container_of(timer, struct ad_store, probe_timer);
+    if (!s->failing) {
+        return;
+    }
+    s->probing = true;
+    s->probe = (struct ad_store_req){ .cb = on_probed, .data = s };
+    submit(s, &s->probe, STORE_PROBE);
+}
+
+static void arm_probe(struct ad_store *s)
+{
+    if (s->failing && !s->closing && !s->probing && !ad_timer_running(&s->probe_timer)) {
+        ad_timer_start(ad_loop_timers(s->loop), &s->probe_timer, PROBE_MS, on_probe_due);
+    }
+}
+
+/* --- what comes back --- */
+
+static void note_health(struct ad_store *s, const struct store_report *r)
+{
+    if (r->reopened) {
+        ad_log(AD_LOG_WARN, "store_reopened", AD_KC("database", ad_store_path(s)));
+    }
+    if (!r->grouped || s->failing == (r->group_err != AD_OK)) {
+        return;
+    }
+    s->failing = r->group_err != AD_OK;
+    if (s->failing) {
+        arm_probe(s);
+        ad_log(AD_LOG_ERROR, "store_failing", AD_KE("error", r->group_err),
+               AD_KC("detail", r->group_info.msg));
+    } else {
+        ad_log(AD_LOG_INFO, "store_recovered", AD_KC("database", ad_store_path(s)));
+    }
+}
+
+static void stop_when_idle(struct ad_store *s)
+{
+    if (s->closing && !s->stopping && s->writes_pending + s->reads_pending == 0) {
+        s->stopping = true;
+        ad_loop_hook_remove(&s->hook);
+        store_sqlite_close(s->db);
+    }
+}
+
+/* The request may be gone when its callback returns, its rows are not yet. */
+static void finish(struct ad_store *s, struct ad_store_req *req)
+{
+    size_t *pending = req->kind == STORE_READ ? &s->reads_pending : &s->writes_pending;
+    (*pending)--;
+    if (req->kind != STORE_PROBE) {
+        measure_error(s, req->err);
+    }
+    void *block = req->keep_rows ? NULL : req->block;
+    req->cb(req);
+    ad_free(block);
+}
+
+static void on_done(void *ctx, struct ad_list *done, const struct store_report *report)
+{
+    struct ad_store *s = ctx;
+    measure(s, report);
+    note_health(s, report);
+    struct ad_list *link;
+    while ((link = ad_list_pop(done))) {
+        finish(s, ad_container_of(link, struct ad_store_req, link));
+    }
+    measure_queue(s);
+    stop_when_idle(s);
+}
+
+static void on_closed(void *ctx)
+{
+    struct ad_store *s = ctx;
+    void (*closed)(void *ctx) = s->closed;
+    void *closed_ctx = s->closed_ctx;
+    ad_loop_unpost(&s->nudge);
+    ad_free(s);
+    closed(closed_ctx);
+}
+
+static void on_turn_end(struct ad_loop_hook *hook)
+{
+    struct ad_store *s = ad_container_of(hook, struct ad_store, hook);
+    hand_over(s);
+    stop_when_idle(s);
+}
+
+/* --- requests --- */
 
 static bool steps_make_sense(const struct ad_store_req *req)
 {
@@ -413,5 +453,6 @@ void ad_store_close(struct ad_store *s, void (*done)(void *ctx), void *ctx)
     s->closing = true;
     s->closed = done;
     s->closed_ctx = ctx;
+    ad_timer_stop(ad_loop_timers(s->loop), &s->probe_timer);
     nudge(s); /* stopping begins at the end of a turn, whatever is pending */
 }

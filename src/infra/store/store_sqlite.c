@@ -4,27 +4,9 @@
 
 #include "loop/uv_private.h"
 #include "store/sqlite_conn.h"
+#include "store/sqlite_group.h"
 
 #include <stdatomic.h>
-
-enum {
-    CLASSES = AD_STORE_BULK + 1,
-    BUSY_GRACE_MS = 100,
-};
-
-/* The writer's: what it took from the loop and has not done yet. */
-struct queues {
-    struct ad_list of[CLASSES]; /* each in the order of submitting */
-    struct ad_list barriers;    /* scripts and forgets, which wait for all that is older */
-};
-
-struct group {
-    struct ad_list reqs;
-    bool alone;     /* one script or forget */
-    bool committed; /* otherwise it failed, or came to nothing */
-    enum ad_err err;
-    struct ad_errinfo info;
-};
 
 struct store_sqlite {
     struct ad_loop *loop;
@@ -45,20 +27,10 @@ struct store_sqlite {
 
     /* the writer thread's */
     struct store_conn write_conn;
-    struct queues queues;
+    struct store_queues queues;
     /* the reader thread's */
     struct store_conn read_conn;
 };
-
-static struct ad_store_req *req_of(struct ad_list *link)
-{
-    return ad_container_of(link, struct ad_store_req, link);
-}
-
-static struct ad_store_req *first_of(const struct ad_list *list)
-{
-    return ad_list_empty(list) ? NULL : req_of(list->next);
-}
 
 static double elapsed_ms(uint64_t since_ns)
 {
@@ -72,230 +44,8 @@ static void note_time(struct store_times *times, double ms)
     }
 }
 
-/* --- a group: who is in it --- */
-
-static void queues_init(struct queues *q)
-{
-    for (size_t i = 0; i < CLASSES; i++) {
-        ad_list_init(&q->of[i]);
-    }
-    ad_list_init(&q->barriers);
-}
-
-static struct ad_list *queue_of(struct queues *q, const struct ad_store_req *req)
-{
-    return req->kind == STORE_WRITE ? &q->of[req->cls] : &q->barriers;
-}
-
-static bool queues_empty(const struct queues *q)
-{
-    bool empty = ad_list_empty(&q->barriers);
-    for (size_t i = 0; i < CLASSES; i++) {
-        empty = empty && ad_list_empty(&q->of[i]);
-    }
-    return empty;
-}
-
-static void sort_in(struct queues *q, struct ad_list *taken)
-{
-    struct ad_list *link;
-    while ((link = ad_list_pop(taken))) {
-        ad_list_push(queue_of(q, req_of(link)), link);
-    }
-}
-
-static bool barrier_is_due(const struct queues *q)
-{
-    const struct ad_store_req *barrier = first_of(&q->barriers);
-    bool due = barrier != NULL;
-    for (size_t i = 0; i < CLASSES && due; i++) {
-        const struct ad_store_req *first = first_of(&q->of[i]);
-        due = !first || first->order > barrier->order;
-    }
-    return due;
-}
-
-/* Moves up to n requests; gives how many. */
-static unsigned take(struct group *g, struct ad_list *queue, unsigned n)
-{
-    unsigned taken = 0;
-    for (; taken < n && !ad_list_empty(queue); taken++) {
-        ad_list_push(&g->reqs, ad_list_pop(queue));
-    }
-    return taken;
-}
-
-/* Bulk is counted in statements, because one request is a page's chunk; at least one request, or it
- * would never come to its turn. */
-static void take_bulk(struct group *g, struct ad_list *queue, unsigned steps_max)
-{
-    unsigned steps = 0;
-    struct ad_store_req *req;
-    while ((req = first_of(queue)) && (steps == 0 || steps + req->steps_n <= steps_max)) {
-        steps += req->steps_n;
-        take(g, queue, 1);
-    }
-}
-
-static void form(struct group *g, struct queues *q, const struct ad_store_opts *opts)
-{
-    *g = (struct group){ .err = AD_OK };
-    ad_list_init(&g->reqs);
-    if (barrier_is_due(q)) {
-        g->alone = true;
-        take(g, &q->barriers, 1);
-        return;
-    }
-    /* An eighth is kept for normal requests, so that ingest cannot starve them. */
-    unsigned kept = ad_list_empty(&q->of[AD_STORE_NORMAL]) ? 0 : opts->group_max / 8 + 1;
-    unsigned ingest_max = opts->group_max > kept ? opts->group_max - kept : 1;
-    unsigned taken = take(g, &q->of[AD_STORE_INGEST], ingest_max);
-    unsigned left = opts->group_max > taken ? opts->group_max - taken : 1;
-    take(g, &q->of[AD_STORE_NORMAL], left);
-    take_bulk(g, &q->of[AD_STORE_BULK], opts->bulk_max);
-}
-
-/* However long it waited for other reasons, a lock gets some time to go away. */
-static uint64_t deadline_of(const struct store_sqlite *s, const struct group *g)
-{
-    uint64_t grace = store_now_ms() + BUSY_GRACE_MS - s->opts.busy_ms;
-    uint64_t oldest = UINT64_MAX;
-    AD_LIST_FOREACH (it, &g->reqs) {
-        uint64_t since = req_of(it)->since_ms;
-        oldest = since < oldest ? since : oldest;
-    }
-    return (oldest > grace ? oldest : grace) + s->opts.busy_ms;
-}
-
-/* The database stayed locked until the oldest request's time was up. Whose time is not up yet goes
- * back to the front of its queue; whose is, wherever it waits, joins the failed group. */
-static void keep_expired(struct store_sqlite *s, struct group *g)
-{
-    uint64_t now = store_now_ms();
-    struct ad_list all;
-    ad_list_init(&all);
-    ad_list_move(&all, &g->reqs);
-    while (!ad_list_empty(&all)) { /* from the end, so that the fronts stay in order */
-        struct ad_list *link = all.prev;
-        struct ad_store_req *req = req_of(link);
-        ad_list_remove(link);
-        req->barred = false;
-        ad_list_push_front(queue_of(&s->queues, req), link);
-    }
-    for (size_t i = 0; i <= CLASSES; i++) {
-        struct ad_list *queue = i < CLASSES ? &s->queues.of[i] : &s->queues.barriers;
-        struct ad_store_req *req;
-        while ((req = first_of(queue)) && req->since_ms + s->opts.busy_ms <= now) {
-            take(g, queue, 1);
-        }
-    }
-}
-
-/* --- a group: what becomes of it --- */
-
-/* A request that failed alone leaves nothing behind. *undone: it could not be taken out without the
- * transaction, so the others have to run again. */
-static enum ad_err run_request(struct store_conn *c, struct ad_store_req *req, bool *undone)
-{
-    bool saves = req->steps_n > 1;
-    enum ad_err err = saves ? store_conn_control(c, STORE_SAVE, &req->info) : AD_OK;
-    err = err ? err : store_conn_steps(c, req);
-    if (!err && store_conn_owes_parent(c)) {
-        err = ad_fail(&req->info, AD_ERR_CONFLICT, "FOREIGN KEY constraint failed");
-        *undone = !saves;
-    }
-    if (err && (store_err_is_group(err) || !store_conn_in_transaction(c))) {
-        *undone = true; /* by SQLite, or by a trigger's RAISE(ROLLBACK) */
-        return err;
-    }
-    if (!saves || *undone) {
-        return err;
-    }
-    enum ad_err control = err ? store_conn_control(c, STORE_REVERT, NULL) : AD_OK;
-    control = control ? control : store_conn_control(c, STORE_RELEASE, NULL);
-    *undone = control != AD_OK;
-    return err ? err : control;
-}
-
-static void run_request_anew(struct store_conn *c, struct ad_store_req *req, bool *undone)
-{
-    store_rows_drop(req); /* of a round that was lost */
-    req->err = run_request(c, req, undone);
-    if (req->err) {
-        store_rows_drop(req);
-    }
-}
-
-/* Runs who is not barred; false when the transaction was lost to one who now is. */
-static bool run_all(struct store_conn *c, struct group *g)
-{
-    AD_LIST_FOREACH (it, &g->reqs) {
-        struct ad_store_req *req = req_of(it);
-        bool undone = false;
-        if (req->barred) {
-            continue;
-        }
-        run_request_anew(c, req, &undone);
-        if (store_err_is_group(req->err)) {
-            g->err = req->err;
-            g->info = req->info;
-            return true;
-        }
-        if (undone) {
-            req->barred = true;
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Each round that has to begin again bars one more request, so the rounds end. */
-static void transact(struct store_conn *c, struct group *g)
-{
-    bool through = false;
-    while (!through && !g->err) {
-        g->err = store_conn_control(c, STORE_BEGIN, &g->info);
-        if (g->err) {
-            return;
-        }
-        through = run_all(c, g);
-        if (!through) {
-            store_conn_rollback(c);
-        }
-    }
-}
-
-static void run_script(struct store_conn *c, struct group *g)
-{
-    struct ad_store_req *req = first_of(&g->reqs);
-    g->err = store_conn_control(c, STORE_BEGIN, &g->info);
-    if (g->err) {
-        return;
-    }
-    req->err = store_conn_script(c, req->script, &req->info);
-    if (store_err_is_group(req->err)) {
-        g->err = req->err;
-        g->info = req->info;
-    } else if (req->err) {
-        store_conn_rollback(c);
-    }
-}
-
-/* Whatever a COMMIT fails of, none of the group may be called done. */
-static void commit(struct store_conn *c, struct group *g)
-{
-    if (!g->err && store_conn_in_transaction(c)) {
-        g->err = store_conn_control(c, STORE_COMMIT, &g->info);
-        if (g->err && !store_err_is_group(g->err)) {
-            g->err = AD_ERR_STORE;
-        }
-        g->committed = !g->err;
-    }
-    store_conn_rollback(c); /* when something failed; nothing otherwise */
-}
-
 /* May we write at all? */
-static enum ad_err make_ready(struct store_sqlite *s, struct group *g)
+static enum ad_err make_ready(struct store_sqlite *s, struct store_group *g)
 {
     if (atomic_load(&s->corrupt)) {
         return ad_fail(&g->info, AD_ERR_CORRUPT, "%s: is damaged, nothing is written any more",
@@ -314,27 +64,15 @@ static enum ad_err make_ready(struct store_sqlite *s, struct group *g)
     return err;
 }
 
-static void run_group(struct store_sqlite *s, struct group *g)
+static void run_group(struct store_sqlite *s, struct store_group *g)
 {
     struct store_conn *c = &s->write_conn;
-    c->deadline_ms = deadline_of(s, g);
+    c->deadline_ms = store_group_deadline(g, s->opts.busy_ms);
     g->err = make_ready(s, g);
     if (!g->err && g->alone) {
-        run_script(c, g);
+        store_group_script(c, g);
     } else if (!g->err) {
-        transact(c, g);
-    }
-}
-
-/* Failed as one, even those who had failed alone: what they failed of may have been another request
- * of this group, which is now gone. */
-static void fail_all(struct group *g)
-{
-    AD_LIST_FOREACH (it, &g->reqs) {
-        struct ad_store_req *req = req_of(it);
-        store_rows_drop(req);
-        req->err = g->err;
-        req->info = g->info;
+        store_group_transact(c, g);
     }
 }
 
@@ -347,7 +85,7 @@ static unsigned count(const struct ad_list *list)
     return n;
 }
 
-static void report_group(struct store_sqlite *s, struct group *g, double commit_ms)
+static void report_group(struct store_sqlite *s, struct store_group *g, double commit_ms)
 {
     uv_mutex_lock(&s->lock);
     struct store_report *r = &s->report;
@@ -364,14 +102,14 @@ static void report_group(struct store_sqlite *s, struct group *g, double commit_
     uv_async_send(&s->wake);
 }
 
-static void write_group(struct store_sqlite *s, struct group *g)
+static void write_group(struct store_sqlite *s, struct store_group *g)
 {
     run_group(s, g);
     uint64_t begun = uv_hrtime();
-    commit(&s->write_conn, g);
+    store_group_commit(&s->write_conn, g);
     double commit_ms = elapsed_ms(begun);
     if (g->err == AD_ERR_STORE_BUSY) {
-        keep_expired(s, g);
+        store_group_keep_expired(g, &s->queues, s->opts.busy_ms);
         if (ad_list_empty(&g->reqs)) {
             return;
         }
@@ -380,7 +118,7 @@ static void write_group(struct store_sqlite *s, struct group *g)
         atomic_store(&s->corrupt, true);
     }
     if (g->err) {
-        fail_all(g);
+        store_group_fail(g);
     }
     report_group(s, g, commit_ms);
 }
@@ -403,9 +141,9 @@ static void checkpoint(struct store_sqlite *s)
 /* --- the writer --- */
 
 /* On to the reader, which may have it prepared as well; it then reports it done. */
-static void forget(struct store_sqlite *s, struct group *g)
+static void forget(struct store_sqlite *s, struct store_group *g)
 {
-    store_conn_forget(&s->write_conn, first_of(&g->reqs)->forget);
+    store_conn_forget(&s->write_conn, store_first_of(&g->reqs)->forget);
     uv_mutex_lock(&s->lock);
     ad_list_move(&s->reads, &g->reqs);
     uv_cond_signal(&s->to_reader);
@@ -418,22 +156,22 @@ static bool take_writes(struct store_sqlite *s)
     struct ad_list taken;
     ad_list_init(&taken);
     uv_mutex_lock(&s->lock);
-    while (ad_list_empty(&s->writes) && queues_empty(&s->queues) && !s->stop) {
+    while (ad_list_empty(&s->writes) && store_queues_empty(&s->queues) && !s->stop) {
         uv_cond_wait(&s->to_writer, &s->lock);
     }
     ad_list_move(&taken, &s->writes);
     uv_mutex_unlock(&s->lock);
-    sort_in(&s->queues, &taken);
-    return !queues_empty(&s->queues);
+    store_queues_sort_in(&s->queues, &taken);
+    return !store_queues_empty(&s->queues);
 }
 
 static void write_main(void *arg)
 {
     struct store_sqlite *s = arg;
     while (take_writes(s)) {
-        struct group g;
-        form(&g, &s->queues, &s->opts);
-        if (g.alone && first_of(&g.reqs)->kind == STORE_FORGET) {
+        struct store_group g;
+        store_group_form(&g, &s->queues, &s->opts);
+        if (g.alone && store_first_of(&g.reqs)->kind == STORE_FORGET) {
             forget(s, &g);
         } else {
             write_group(s, &g);
@@ -478,7 +216,7 @@ static struct ad_store_req *take_read(struct store_sqlite *s)
     }
     struct ad_list *link = ad_list_pop(&s->reads);
     uv_mutex_unlock(&s->lock);
-    return link ? req_of(link) : NULL;
+    return link ? store_req_of(link) : NULL;
 }
 
 static void report_read(struct store_sqlite *s, struct ad_store_req *req, double ms)
@@ -486,6 +224,11 @@ static void report_read(struct store_sqlite *s, struct ad_store_req *req, double
     uv_mutex_lock(&s->lock);
     if (req->kind == STORE_READ) {
         note_time(&s->report.read, ms);
+    }
+    if (req->err == AD_ERR_CORRUPT) { /* as good as a failed group: none will be written */
+        s->report.grouped = true;
+        s->report.group_err = req->err;
+        s->report.group_info = req->info;
     }
     ad_list_push(&s->done, &req->link);
     uv_mutex_unlock(&s->lock);
@@ -514,10 +257,10 @@ void store_sqlite_submit(struct store_sqlite *s, struct ad_list *writes, struct 
 {
     uint64_t now = store_now_ms();
     AD_LIST_FOREACH (it, writes) {
-        req_of(it)->since_ms = now;
+        store_req_of(it)->since_ms = now;
     }
     AD_LIST_FOREACH (it, reads) {
-        req_of(it)->since_ms = now;
+        store_req_of(it)->since_ms = now;
     }
     uv_mutex_lock(&s->lock);
     if (!ad_list_empty(writes)) {
@@ -660,7 +403,7 @@ static void init(struct store_sqlite *s)
     ad_list_init(&s->writes);
     ad_list_init(&s->reads);
     ad_list_init(&s->done);
-    queues_init(&s->queues);
+    store_queues_init(&s->queues);
     store_conn_init(&s->write_conn, &s->file, false);
     store_conn_init(&s->read_conn, &s->file, true);
 }

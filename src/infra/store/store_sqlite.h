@@ -9,7 +9,8 @@
 
 struct store_sqlite;
 
-enum store_kind { STORE_WRITE, STORE_READ, STORE_EXEC, STORE_FORGET };
+/* A probe writes something that changes nothing, to learn whether writing works again. */
+enum store_kind { STORE_WRITE, STORE_READ, STORE_EXEC, STORE_FORGET, STORE_PROBE };
 
 enum { STORE_TIMES_MAX = 64 };
 /* Durations in milliseconds; in a turn with more than these, the rest is only counted. */
@@ -44,7 +45,7 @@ AD_MUST_CHECK enum ad_err store_sqlite_open(struct ad_loop *loop, const struct a
                                             const struct store_events *events,
                                             struct store_sqlite **out, struct ad_errinfo *info);
 const char *store_sqlite_path(const struct store_sqlite *s);
-/* Takes all off both lists. STORE_EXEC and STORE_FORGET go with the writes. */
+/* Takes all off both lists. All but STORE_READ go with the writes. */
 void store_sqlite_submit(struct store_sqlite *s, struct ad_list *writes, struct ad_list *reads);
 /* Only when everything submitted was reported done. */
 void store_sqlite_close(struct store_sqlite *s);
