@@ -3,7 +3,23 @@
  * A handler checks shape and size, calls one service function, writes the reply. The public
  * listener says as little as it can: a status, and a body only where somebody reads it. The internal
  * one answers {"data": ...}, lists with {"pagination": {"next_cursor": ...}}, and errors as
- * application/problem+json with `code` (base/err.h in lower case) and `detail`. */
+ * application/problem+json with `code` (base/err.h in lower case) and `detail`.
+ *
+ * public    POST /webhooks/attio[/{slot}]      200 {"accepted":n,"duplicate":n} once durable
+ *           GET  /healthz, /readyz             also on the internal listener
+ * internal  GET  /health, /metrics, /api/v1/status
+ *           GET  /api/v1/events                ?state= type= subject= since= limit= cursor=
+ *           GET  /api/v1/events/{id}
+ *           POST /api/v1/events/{id}/replay    {"dry_run"?}, and .../discard: {"events":n}
+ *           POST /api/v1/events/replay         {"state"? "type"? "subject"? "since"? "dry_run"?}, and
+ *                                              .../discard: at least one filter; dry_run is false
+ *                                              unless said, as on the command line
+ *           GET  /api/v1/sync                  runs with progress
+ *           POST /api/v1/sync/{object}         202 {"run_id":n}
+ *           POST /api/v1/sync                  {"all":true}: 202 {"runs":n}
+ *           GET  /api/v1/webhooks              ours and others
+ *           POST /api/v1/webhooks              {"replace"?}: ensures the one that is ours
+ *           DELETE /api/v1/webhooks/{id}       */
 #ifndef AD_API_API_H
 #define AD_API_API_H
 

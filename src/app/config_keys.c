@@ -419,7 +419,8 @@ const struct ad_config_key ad_config_keys[] = {
         .def = "30",
         .min = 1,
         .max = 3650,
-        .doc = "A deleted row stays in the mirror this long, with _deleted_at set",
+        .doc = "Days that a deleted row stays in the mirror; read by no part yet: until there is "
+               "pruning, deleted rows stay",
     },
     {
         .file = "webhooks.events",
