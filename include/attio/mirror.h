@@ -1,11 +1,37 @@
-/* The SQL copy of Attio's records: typed tables named by object id, views named by slug (spec.md section 8).
+/* The SQL copy of Attio's records: typed tables named by object id, views named by slug.
  *
- * attiod_o_<object_id> holds one typed column per attribute id, the key (_workspace_id, record_id), created_at and the system columns _version _accurate_at _synced_at
- * _deleted_at _raw; the view <slug> shows columns by slug, with flattened columns and aliases; <slug>_live hides deleted rows. Table and views follow the schema
- * while running.
+ * Table attiod_o_<object_id>: key (_workspace_id, record_id), created_at, the system columns _version
+ * _accurate_at _synced_at _deleted_at _raw, and columns a_<attribute_id>[__<property>].
  *
- * The rule of versions, in SQL: a row is replaced only by an answer with a higher version whose x-accurate-at is not older than the row's; tombstones keep their
- * version. Unchanged rows cost no write beyond their version (nothing at all when `_raw` is equal: then only the events are settled). */
+ * View <slug>: record_id, every attribute under its slug, its properties as <slug>_<property>,
+ * created_at, the system columns, and the aliases email, domain, first_name, last_name, full_name
+ * (of the first attribute of that type) where nothing else has the name. <slug>_live is the same
+ * without deleted rows. A name that is taken, longer than 63 bytes, or one of ours gets "__2". What
+ * an attribute is in SQL:
+ *
+ *   text, date, timestamp, select and status (title), references (id), domain, email-address,
+ *   phone-number                       TEXT
+ *   number, rating, currency (amount)  NUMERIC
+ *   checkbox                           0 or 1
+ *   location, personal-name, interaction and unknown types: JSON object
+ *   any type that holds several values: JSON array of the above; its properties are those of the
+ *   first value
+ *
+ * No value is NULL. Times are Attio's own text. _raw is the record as Attio sent it, whole. Table and
+ * views follow the schema while running: before an operation on an object whose generation changed,
+ * columns are added and views made anew. An archived attribute leaves the views; its column stays,
+ * and is written again when it is restored.
+ *
+ * The rule of versions: a row is replaced only by an answer with a higher version whose x-accurate-at
+ * is not older than the row's; tombstones keep their version. It is checked in SQL.
+ *
+ * Unchanged rows (_raw is equal) cost no write at all, so their row keeps its older version. An
+ * answer older than the one that showed them unchanged could then slip in: for `late_ms`, longer than
+ * any answer can be under way, the mirror remembers which records which answer showed unchanged, and
+ * holds late ones against that too. Answers under way do not outlive the process, and one database
+ * has one writing process; with several (PostgreSQL) the version will have to be written.
+ *
+ * Operations on one object run one after the other, in the order they were submitted. */
 #ifndef AD_ATTIO_MIRROR_H
 #define AD_ATTIO_MIRROR_H
 
@@ -16,59 +42,77 @@ struct ad_mirror; /* opaque */
 
 struct ad_mirror_opts {
     struct ad_store *store;
-    struct ad_schema *schema;
-    struct ad_inbox *inbox; /* told what its transactions settled */
+    struct ad_schema *schema; /* names of the other objects; outlives the mirror */
+    struct ad_inbox *inbox;   /* told what the mirror's transactions settled */
     const struct ad_clock *clock;
     struct ad_metrics *metrics;
+    unsigned late_ms; /* 0: 120000, the client's longest call */
 };
-AD_MUST_CHECK enum ad_err ad_mirror_open(const struct ad_mirror_opts *opts, struct ad_mirror **out, struct ad_errinfo *info);
-void ad_mirror_close(struct ad_mirror *m); /* every operation must have called back */
+AD_MUST_CHECK enum ad_err ad_mirror_open(const struct ad_mirror_opts *opts, struct ad_mirror **out,
+                                         struct ad_errinfo *info);
+/* Every operation must have called back. Before the store's close: statements are given back. */
+void ad_mirror_close(struct ad_mirror *m);
 
 struct ad_mirror_op;
 typedef void (*ad_mirror_cb)(struct ad_mirror_op *op);
 
-/* Caller-owned from start to callback. Brings the object's table up to the schema first, when its generation changed. */
+/* Caller-owned from start to callback; zero it first. */
 struct ad_mirror_op {
     /* set by the caller */
     const struct ad_object *object;
-    int64_t version;
-    int64_t accurate_ns;      /* 0: unknown */
+    int64_t version;     /* above 0 */
+    int64_t accurate_ns; /* 0: unknown */
     struct ad_str workspace_id;
-    bool bulk;                /* sync: chunks of 50 rows, behind everything else */
-    /* Events whose handling these rows complete: their settling shares the transaction. With several chunks, the last one carries them. */
+    bool bulk; /* sync: chunks of 50 rows, behind everything else; else of 100 */
+    /* Events whose handling these rows complete: their settling shares the last chunk's transaction.
+     * on_record may still change these two; afterwards they stay until cb. */
     const int64_t *done;
     size_t done_n;
     ad_mirror_cb cb;
     void *data;
-    /* result */
+    /* result. On error earlier chunks may be in SQL: the same answer may be applied again. */
     enum ad_err err;
     struct ad_errinfo info;
-    unsigned seen, created, updated, unchanged, stale; /* of the records given */
-    /* Called for every record of the page before it is queued; may be NULL. id and created_at are valid during the call. */
+    unsigned seen, created, updated, unchanged, stale; /* of the records given; delete: updated are
+                                                          rows that carry a tombstone now */
+    /* Set by the caller or NULL: called from inside ad_mirror_apply for every record of the answer,
+     * once it is known to be sound. Its arguments are valid during the call; created_at is absent
+     * when the record has none. */
     void (*on_record)(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at);
     /* private */
     void *impl;
 };
 
-/* All records of an answer text {"data": [record, ...]} or {"data": record}. The text is copied as far as needed: it may go after the call returns. */
-AD_MUST_CHECK enum ad_err ad_mirror_apply(struct ad_mirror *m, struct ad_mirror_op *op, struct ad_str response);
-/* Marks records deleted at `version` (kept 30 days); ids need not live past the call. Unknown ids get a tombstone row too, so that a late older answer cannot bring them back. */
-AD_MUST_CHECK enum ad_err ad_mirror_delete(struct ad_mirror *m, struct ad_mirror_op *op, const struct ad_str *ids, size_t n);
-/* Only settles op->done (the record's object is not mirrored, or nothing is to be written). */
+/* All records of an answer's text, {"data": [record, ...]} or {"data": record}. The text is copied.
+ * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
+ * object, version or workspace; NOMEM, CLOSED: it does not. After on_record was called only CLOSED
+ * and NOMEM can come. */
+AD_MUST_CHECK enum ad_err ad_mirror_apply(struct ad_mirror *m, struct ad_mirror_op *op,
+                                          struct ad_str response);
+/* Marks records deleted at `version`; ids need not live past the call. Unknown ids get a tombstone
+ * row too, so that a late older answer cannot bring them back. */
+AD_MUST_CHECK enum ad_err ad_mirror_delete(struct ad_mirror *m, struct ad_mirror_op *op,
+                                           const struct ad_str *ids, size_t n);
+/* Only settles op->done (the record's object is not mirrored, or nothing is to be written); `object`
+ * may be NULL. INVALID when there is nothing to settle. */
 AD_MUST_CHECK enum ad_err ad_mirror_settle(struct ad_mirror *m, struct ad_mirror_op *op);
 
 struct ad_mirror_scan;
 typedef void (*ad_mirror_scan_cb)(struct ad_mirror_scan *s);
-/* Live rows older than `version` with created_at in [from, to): candidates for deletion after a sync page that did not show them. Keyset by record_id. */
+/* Live rows whose version is below `version` with created_at in [from, to), by record_id. A row that
+ * was shown unchanged has kept its older version and is among them: the caller takes away the ids it
+ * saw. */
 struct ad_mirror_scan {
+    /* set by the caller; slices live until cb */
     const struct ad_object *object;
     struct ad_str workspace_id;
     int64_t version;
-    struct ad_str from, to; /* RFC 3339 as stored; absent: open */
+    struct ad_str from, to; /* RFC 3339; absent: open */
     struct ad_str after;    /* record_id; absent: from the first */
-    unsigned max;
+    unsigned max;           /* 1 to 1000 */
     ad_mirror_scan_cb cb;
     void *data;
+    /* result */
     enum ad_err err;
     struct ad_errinfo info;
     const struct ad_str *ids; /* valid during cb */
@@ -80,12 +124,15 @@ struct ad_mirror_scan {
 AD_MUST_CHECK enum ad_err ad_mirror_scan(struct ad_mirror *m, struct ad_mirror_scan *s);
 
 struct ad_mirror_count {
+    /* set by the caller */
     const struct ad_object *object;
     void (*cb)(struct ad_mirror_count *c);
     void *data;
+    /* result */
     enum ad_err err;
     struct ad_errinfo info;
     int64_t live, deleted;
+    /* private */
     void *impl;
 };
 AD_MUST_CHECK enum ad_err ad_mirror_count(struct ad_mirror *m, struct ad_mirror_count *c);

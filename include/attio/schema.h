@@ -1,8 +1,11 @@
 /* Attio's schema as we know it: objects and their attributes, by id and by slug.
  *
- * Kept in SQL, so a restart knows it without asking, refreshed from Attio: at start, when an unknown object id turns up, on attribute events and when older than the TTL. A
- * refresh is single-flight: everyone who asks meanwhile is answered by the same one. Objects and attributes are never removed from memory, only marked; pointers
- * stay valid until close. */
+ * Kept in SQL, so a restart knows it without asking. Refreshed from Attio when somebody asks (at
+ * start, for an unknown object id, on attribute events) and, once it was, whenever it is older than
+ * the TTL. A refresh is single-flight: everyone who asks meanwhile is answered by the same one. It
+ * replaces what we know as a whole or, when any part of it failed, not at all.
+ *
+ * Objects and attributes are never removed, only marked; pointers stay valid until close. */
 #ifndef AD_ATTIO_SCHEMA_H
 #define AD_ATTIO_SCHEMA_H
 
@@ -32,25 +35,30 @@ enum ad_attr_type {
     AD_ATTR_PERSONAL_NAME,
     AD_ATTR_UNKNOWN, /* a type Attio added since: kept as JSON */
 };
-const char *ad_attr_type_name(enum ad_attr_type t);
+const char *ad_attr_type_name(enum ad_attr_type t); /* "record-reference"; "unknown" */
 enum ad_attr_type ad_attr_type_parse(struct ad_str s);
 
+/* Texts end with NUL and live as long as the schema. */
 struct ad_attribute {
     struct ad_str id, slug, title;
     enum ad_attr_type type;
-    struct ad_str type_name;
-    bool multiselect, writable, required, unique, archived, system;
-    unsigned position; /* order of first sight: column order */
+    struct ad_str type_name; /* as Attio said it */
+    bool multiselect, writable, required, unique, system;
+    bool archived;       /* or no longer listed */
+    unsigned position;   /* order of first sight: column order; never reused */
     struct ad_list link; /* object->attributes */
 };
 
 struct ad_object {
-    struct ad_str id, slug, singular, plural;
+    struct ad_str id;
+    struct ad_str slug; /* its id while Attio names none */
+    struct ad_str singular, plural, workspace_id;
+    bool gone;                 /* no longer listed: switched off in Attio */
+    unsigned position;         /* order of first sight */
     struct ad_list attributes; /* by position, archived ones too */
     unsigned attributes_n;
-    uint64_t generation; /* changes when anything of it changed: the mirror then looks at its table */
+    uint64_t generation; /* rises when anything of it changed: the mirror then looks at its table */
     struct ad_list link;
-    void *mirror; /* the mirror's own state for this object */
 };
 
 struct ad_schema_opts {
@@ -59,15 +67,18 @@ struct ad_schema_opts {
     const struct ad_clock *clock;
     struct ad_timers *timers;
     struct ad_metrics *metrics;
-    unsigned ttl_ms;
+    unsigned ttl_ms; /* 0: only when asked */
 };
 
-/* Loads what SQL knows (synchronous). */
-AD_MUST_CHECK enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema **out, struct ad_errinfo *info);
+/* Loads what SQL knows (synchronous, start-up). */
+AD_MUST_CHECK enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema **out,
+                                         struct ad_errinfo *info);
+/* Waits that are left get CANCELED, before done. The client must still be there. */
 void ad_schema_close(struct ad_schema *s, void (*done)(void *ctx), void *ctx);
 
-/* NULL when unknown. */
+/* NULL when unknown. A slug is that of the object which had it at the last refresh. */
 const struct ad_object *ad_schema_object(const struct ad_schema *s, struct ad_str id_or_slug);
+/* Also archived ones, when no other has that slug. */
 const struct ad_attribute *ad_object_attribute(const struct ad_object *o, struct ad_str id_or_slug);
 /* All objects, in order of first sight: AD_LIST_FOREACH over ->link. */
 const struct ad_list *ad_schema_objects(const struct ad_schema *s);
@@ -75,18 +86,24 @@ bool ad_schema_known(const struct ad_schema *s); /* at least one refresh ever su
 
 struct ad_schema_wait;
 typedef void (*ad_schema_cb)(struct ad_schema_wait *w);
+/* Caller-owned from refresh to callback or cancel. */
 struct ad_schema_wait {
+    /* set by the caller */
     ad_schema_cb cb;
     void *data;
-    enum ad_err err;
+    /* result */
+    enum ad_err err; /* the client's, the store's; PROTOCOL: an answer that makes no sense; NOMEM */
     struct ad_errinfo info;
     /* private */
     struct ad_list link;
 };
-/* Fetches objects and their attributes (GET /v2/objects, then each object's attributes, archived ones too), stores them, tells the mirror through on_change, then calls
- * back. Joins a refresh under way only if that one has not yet sent its first request; else waits for the next. */
-AD_MUST_CHECK enum ad_err ad_schema_refresh(struct ad_schema *s, enum ad_priority priority, struct ad_schema_wait *w);
-void ad_schema_wait_cancel(struct ad_schema *s, struct ad_schema_wait *w); /* no callback comes */
+/* Fetches objects and their attributes, archived ones too, stores them, calls back. Joins a refresh
+ * under way only if that one has not yet sent its first request; else waits for the next. OK: cb
+ * comes exactly once, later. CLOSED, DISABLED, NOMEM: it does not. */
+AD_MUST_CHECK enum ad_err ad_schema_refresh(struct ad_schema *s, enum ad_priority priority,
+                                            struct ad_schema_wait *w);
+/* No callback comes. Harmless on one that was zeroed or called back. */
+void ad_schema_wait_cancel(struct ad_schema *s, struct ad_schema_wait *w);
 /* Age of the last success in ms, UINT64_MAX: never in this process. */
 uint64_t ad_schema_age_ms(const struct ad_schema *s);
 

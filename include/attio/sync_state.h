@@ -2,6 +2,7 @@
 #ifndef AD_ATTIO_SYNC_STATE_H
 #define AD_ATTIO_SYNC_STATE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -27,9 +28,7 @@ struct ad_sync_run {
     enum ad_sync_phase phase;
     char key[40];
     unsigned offset;
-    int64_t
-        /* of the run's first page: rows older than it that no page showed are candidates */
-        version;
+    int64_t version; /* of the first page: older rows that no page showed are candidates */
     int64_t started_ns, finished_ns;
     int64_t pages, seen, created, updated, unchanged, deleted, calls;
     char error[192];
@@ -40,27 +39,35 @@ void ad_sync_state_close(struct ad_sync_state *s);
 
 struct ad_sync_save;
 struct ad_sync_save {
-    struct ad_sync_run *run; /* unchanged until cb */
+    /* set by the caller */
+    struct ad_sync_run *run; /* copied, but for object_id and object_slug, which live until cb */
     void (*cb)(struct ad_sync_save *s);
     void *data;
+    /* result */
     enum ad_err err;
     struct ad_errinfo info;
+    /* private */
     void *impl;
 };
-/* Inserts or updates the run by its id: the checkpoint. Queued behind the page's rows, so it
- * never claims more than is written. */
+/* Inserts or updates the run by its id: the checkpoint. Asked for when the page's rows have been
+ * reported written, it never claims more than is there. OK: cb comes exactly once, later. */
 AD_MUST_CHECK enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s);
 /* The newest run of an object, whatever its phase: to resume it, or to know that it was complete
  * (synchronous, start-up). NOTFOUND when there is none. Slices go to arena. */
-struct ad_arena;
 AD_MUST_CHECK enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str object_id,
                                          struct ad_arena *arena, struct ad_sync_run *out);
+
 struct ad_sync_list {
-    struct ad_buf *out; /* JSON array of the newest 50 runs */
+    /* set by the caller */
+    /* A JSON array of the newest 50 runs is appended: id, object, object_id, phase, started_at,
+     * finished_at, pages, seen, created, updated, unchanged, deleted, calls, position, error */
+    struct ad_buf *out;
     void (*cb)(struct ad_sync_list *l);
     void *data;
+    /* result */
     enum ad_err err;
     struct ad_errinfo info;
+    /* private */
     void *impl;
 };
 AD_MUST_CHECK enum ad_err ad_sync_list(struct ad_sync_state *st, struct ad_sync_list *l);

@@ -1,190 +1,199 @@
 #include "attio/sync_state.h"
 
-#include "base/arena.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "infra/store.h"
-
-/* How many runs a listing shows. */
-#define LIST_MAX 50
 
 struct ad_sync_state {
     struct ad_store *store;
 };
 
 static const char *const phase_names[] = {
-    "waiting", "walking", "tail", "sweep", "done", "failed"
+    [AD_SYNC_IDLE] = "waiting", [AD_SYNC_WALK] = "walk", [AD_SYNC_TAIL] = "tail",
+    [AD_SYNC_SWEEP] = "sweep",  [AD_SYNC_DONE] = "done", [AD_SYNC_FAILED] = "failed",
 };
 
 const char *ad_sync_phase_name(enum ad_sync_phase p)
 {
-    return phase_names[p];
+    return (size_t)p < AD_LEN(phase_names) ? phase_names[p] : "unknown";
 }
 
-enum ad_err ad_sync_state_open(struct ad_store *store, struct ad_sync_state **out)
-{
-    struct ad_sync_state *st = ad_zalloc(sizeof(*st));
-    if (!st) {
-        return AD_ERR_NOMEM;
-    }
-    st->store = store;
-    *out = st;
-    return AD_OK;
-}
+/* --- Columns --- */
 
-void ad_sync_state_close(struct ad_sync_state *st)
-{
-    ad_free(st);
-}
+enum {
+    COL_ID,
+    COL_OBJECT_ID,
+    COL_OBJECT_SLUG,
+    COL_PHASE,
+    COL_KEY,
+    COL_OFFSET,
+    COL_VERSION,
+    COL_STARTED_AT,
+    COL_FINISHED_AT,
+    COL_PAGES,
+    COL_SEEN,
+    COL_CREATED,
+    COL_UPDATED,
+    COL_UNCHANGED,
+    COL_DELETED,
+    COL_CALLS,
+    COL_ERROR,
+    COLUMNS
+};
 
-/* ---- save -------------------------------------------------------------------------------- */
+#define COLUMN_NAMES                                                                        \
+    "id, object_id, object_slug, phase, key, key_offset, version, started_at, finished_at," \
+    " pages, seen, created, updated, unchanged, deleted, calls, error"
 
 static const struct ad_sql save_sql = {
-    .sqlite = "INSERT INTO attiod_sync_run (id, object_id, object_slug, phase, key, key_offset,"
-              " version, started_at, finished_at, pages, seen, created, updated, unchanged,"
-              " deleted, calls, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
-              " $13, $14, $15, $16, $17) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase,"
-              " key = excluded.key, key_offset = excluded.key_offset, version = excluded.version,"
+    .sqlite = "INSERT INTO attiod_sync_run (" COLUMN_NAMES ") VALUES"
+              " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+              " ON CONFLICT (id) DO UPDATE SET object_slug = excluded.object_slug,"
+              " phase = excluded.phase, key = excluded.key, key_offset = excluded.key_offset,"
+              " version = excluded.version, started_at = excluded.started_at,"
               " finished_at = excluded.finished_at, pages = excluded.pages, seen = excluded.seen,"
               " created = excluded.created, updated = excluded.updated,"
               " unchanged = excluded.unchanged, deleted = excluded.deleted,"
               " calls = excluded.calls, error = excluded.error",
 };
-#define SAVE_VALUES 17
-
-struct save {
-    struct ad_store_req req;
-    struct ad_step step;
-    struct ad_value values[SAVE_VALUES];
-    struct ad_sync_save *s;
-};
-
-static void on_saved(struct ad_store_req *req)
-{
-    struct ad_sync_save *s = ((struct save *)req->data)->s;
-    s->err = req->err;
-    s->info = req->info;
-    ad_free(req->data);
-    s->cb(s);
-}
-
-/* BULK like the page before it: behind that page's rows, never before them. */
-enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s)
-{
-    const struct ad_sync_run *r = s->run;
-    struct save *p = ad_zalloc(sizeof(*p));
-    if (!p) {
-        return ad_fail(&s->info, AD_ERR_NOMEM, "no memory");
-    }
-    const struct ad_value values[SAVE_VALUES] = {
-        AD_V_I64(r->id),
-        AD_V_TEXT(r->object_id),
-        AD_V_TEXT(r->object_slug),
-        AD_V_I64(r->phase),
-        AD_V_TEXT(ad_str_c(r->key)),
-        AD_V_I64(r->offset),
-        AD_V_I64(r->version),
-        AD_V_I64(r->started_ns),
-        AD_V_I64(r->finished_ns),
-        AD_V_I64(r->pages),
-        AD_V_I64(r->seen),
-        AD_V_I64(r->created),
-        AD_V_I64(r->updated),
-        AD_V_I64(r->unchanged),
-        AD_V_I64(r->deleted),
-        AD_V_I64(r->calls),
-        AD_V_TEXT(ad_str_c(r->error)),
-    };
-    memcpy(p->values, values, sizeof(values));
-    p->s = s;
-    p->step = (struct ad_step){ .sql = &save_sql, .values = p->values, .values_n = SAVE_VALUES };
-    p->req = (struct ad_store_req){
-        .steps = &p->step, .steps_n = 1, .cls = AD_STORE_BULK, .cb = on_saved, .data = p
-    };
-    enum ad_err err = ad_store_write(st->store, &p->req);
-    if (err) {
-        ad_free(p);
-    }
-    return err;
-}
-
-/* ---- read -------------------------------------------------------------------------------- */
-
-#define RUN_COLUMNS                                                                         \
-    "id, object_id, object_slug, phase, key, key_offset, version, started_at, finished_at," \
-    " pages, seen, created, updated, unchanged, deleted, calls, error"
-
 static const struct ad_sql newest_sql = {
-    .sqlite = "SELECT " RUN_COLUMNS " FROM attiod_sync_run WHERE object_id = $1"
+    .sqlite = "SELECT " COLUMN_NAMES " FROM attiod_sync_run WHERE object_id = $1"
               " ORDER BY id DESC LIMIT 1",
 };
 static const struct ad_sql list_sql = {
-    .sqlite = "SELECT " RUN_COLUMNS " FROM attiod_sync_run"
-              " ORDER BY (phase IN (4, 5)), id DESC LIMIT 50",
+    .sqlite = "SELECT " COLUMN_NAMES " FROM attiod_sync_run ORDER BY id DESC LIMIT 50",
 };
 
-static void copy_text(char *to, size_t cap, struct ad_str from)
+static void values_of(const struct ad_sync_run *r, struct ad_value v[COLUMNS])
 {
-    size_t n = from.n < cap ? from.n : cap - 1;
-    if (n > 0) {
+    v[COL_ID] = AD_V_I64(r->id);
+    v[COL_OBJECT_ID] = AD_V_TEXT(r->object_id);
+    v[COL_OBJECT_SLUG] = AD_V_TEXT(r->object_slug);
+    v[COL_PHASE] = AD_V_I64(r->phase);
+    v[COL_KEY] = AD_V_TEXT(ad_str_c(r->key));
+    v[COL_OFFSET] = AD_V_I64(r->offset);
+    v[COL_VERSION] = AD_V_I64(r->version);
+    v[COL_STARTED_AT] = AD_V_I64(r->started_ns);
+    v[COL_FINISHED_AT] = AD_V_I64(r->finished_ns);
+    v[COL_PAGES] = AD_V_I64(r->pages);
+    v[COL_SEEN] = AD_V_I64(r->seen);
+    v[COL_CREATED] = AD_V_I64(r->created);
+    v[COL_UPDATED] = AD_V_I64(r->updated);
+    v[COL_UNCHANGED] = AD_V_I64(r->unchanged);
+    v[COL_DELETED] = AD_V_I64(r->deleted);
+    v[COL_CALLS] = AD_V_I64(r->calls);
+    v[COL_ERROR] = AD_V_TEXT(ad_str_c(r->error));
+}
+
+static void set_text(char *to, size_t size, struct ad_str from)
+{
+    size_t n = from.n < size ? from.n : size - 1;
+    if (n) {
         memcpy(to, from.p, n);
     }
     to[n] = '\0';
 }
 
-static void run_of(const struct ad_value *v, struct ad_sync_run *r)
+/* Slices point into the row. */
+static void run_of(const struct ad_value v[COLUMNS], struct ad_sync_run *r)
 {
-    *r = (struct ad_sync_run){
-        .id = v[0].i64,
-        .object_id = v[1].str,
-        .object_slug = v[2].str,
-        .phase = (enum ad_sync_phase)v[3].i64,
-        .offset = (unsigned)v[5].i64,
-        .version = v[6].i64,
-        .started_ns = v[7].i64,
-        .finished_ns = v[8].i64,
-        .pages = v[9].i64,
-        .seen = v[10].i64,
-        .created = v[11].i64,
-        .updated = v[12].i64,
-        .unchanged = v[13].i64,
-        .deleted = v[14].i64,
-        .calls = v[15].i64,
+    *r = (struct ad_sync_run){ .id = v[COL_ID].i64,
+                               .object_id = v[COL_OBJECT_ID].str,
+                               .object_slug = v[COL_OBJECT_SLUG].str,
+                               .phase = (enum ad_sync_phase)v[COL_PHASE].i64,
+                               .offset = (unsigned)v[COL_OFFSET].i64,
+                               .version = v[COL_VERSION].i64,
+                               .started_ns = v[COL_STARTED_AT].i64,
+                               .finished_ns = v[COL_FINISHED_AT].i64,
+                               .pages = v[COL_PAGES].i64,
+                               .seen = v[COL_SEEN].i64,
+                               .created = v[COL_CREATED].i64,
+                               .updated = v[COL_UPDATED].i64,
+                               .unchanged = v[COL_UNCHANGED].i64,
+                               .deleted = v[COL_DELETED].i64,
+                               .calls = v[COL_CALLS].i64 };
+    set_text(r->key, sizeof(r->key), v[COL_KEY].str);
+    set_text(r->error, sizeof(r->error), v[COL_ERROR].str);
+}
+
+/* --- Save --- */
+
+struct save {
+    struct ad_sync_save *s;
+    struct ad_sync_run run;
+    struct ad_value values[COLUMNS];
+    struct ad_step step;
+    struct ad_store_req req;
+};
+
+static void on_saved(struct ad_store_req *req)
+{
+    struct save *w = ad_container_of(req, struct save, req);
+    struct ad_sync_save *s = w->s;
+    s->err = req->err;
+    s->info = req->info;
+    s->impl = NULL;
+    ad_free(w);
+    s->cb(s);
+}
+
+enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s)
+{
+    struct save *w = ad_zalloc(sizeof(*w));
+    if (!w) {
+        return ad_fail(&s->info, AD_ERR_NOMEM, "no memory for a sync's checkpoint");
+    }
+    w->s = s;
+    w->run = *s->run;
+    values_of(&w->run, w->values);
+    w->step = (struct ad_step){ .sql = &save_sql, .values = w->values, .values_n = COLUMNS };
+    w->req = (struct ad_store_req){
+        .steps = &w->step, .steps_n = 1, .cls = AD_STORE_NORMAL, .cb = on_saved
     };
-    copy_text(r->key, sizeof(r->key), v[4].str);
-    copy_text(r->error, sizeof(r->error), v[16].str);
+    enum ad_err err = ad_store_write(st->store, &w->req);
+    if (err) {
+        ad_free(w);
+        return ad_fail(&s->info, err, "%s", ad_err_text(err));
+    }
+    return AD_OK;
+}
+
+/* --- Newest --- */
+
+static enum ad_err copy_run(const struct ad_value *row, struct ad_arena *arena,
+                            struct ad_sync_run *out)
+{
+    struct ad_sync_run r;
+    run_of(row, &r);
+    r.object_id = ad_arena_str(arena, r.object_id);
+    r.object_slug = ad_arena_str(arena, r.object_slug);
+    if (!r.object_id.p || !r.object_slug.p) {
+        return AD_ERR_NOMEM;
+    }
+    *out = r;
+    return AD_OK;
 }
 
 enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str object_id,
                            struct ad_arena *arena, struct ad_sync_run *out)
 {
-    const struct ad_value value = AD_V_TEXT(object_id);
+    struct ad_value value = AD_V_TEXT(object_id);
     struct ad_step step = { .sql = &newest_sql, .values = &value, .values_n = 1 };
     struct ad_store_req req = { .steps = &step, .steps_n = 1, .rows_max = 1 };
     enum ad_err err = ad_store_read_now(st->store, &req);
-    if (!err && req.rows.rows == 0) {
-        err = AD_ERR_NOTFOUND;
-    }
     if (!err) {
-        struct ad_sync_run r;
-        run_of(ad_row(&req.rows, 0), &r);
-        r.object_id = ad_arena_str(arena, r.object_id);
-        r.object_slug = ad_arena_str(arena, r.object_slug);
-        err = r.object_id.p && r.object_slug.p ? AD_OK : AD_ERR_NOMEM;
-        if (!err) {
-            *out = r;
-        }
+        err = req.rows.rows ? copy_run(ad_row(&req.rows, 0), arena, out) : AD_ERR_NOTFOUND;
     }
     ad_store_rows_free(&req);
     return err;
 }
 
-/* ---- list -------------------------------------------------------------------------------- */
+/* --- List --- */
 
-struct list {
-    struct ad_store_req req;
-    struct ad_step step;
+struct listing {
     struct ad_sync_list *l;
+    struct ad_step step;
+    struct ad_store_req req;
 };
 
 static void write_time(struct ad_json_writer *w, const char *key, int64_t ns)
@@ -213,44 +222,70 @@ static void write_run(struct ad_json_writer *w, const struct ad_sync_run *r)
     ad_json_f_i64(w, "unchanged", r->unchanged);
     ad_json_f_i64(w, "deleted", r->deleted);
     ad_json_f_i64(w, "calls", r->calls);
+    ad_json_f_cstr(w, "position", *r->key ? r->key : NULL);
     ad_json_f_cstr(w, "error", *r->error ? r->error : NULL);
     ad_json_end(w);
 }
 
-static void on_listed(struct ad_store_req *req)
+static enum ad_err write_runs(struct ad_buf *out, const struct ad_rows *rows)
 {
-    struct list *p = req->data;
-    struct ad_sync_list *l = p->l;
     struct ad_json_writer w;
-    ad_json_write_init(&w, l->out);
+    ad_json_write_init(&w, out);
     ad_json_arr(&w);
-    for (size_t i = 0; i < req->rows.rows; i++) {
+    for (size_t i = 0; i < rows->rows; i++) {
         struct ad_sync_run r;
-        run_of(ad_row(&req->rows, i), &r);
+        run_of(ad_row(rows, i), &r);
         write_run(&w, &r);
     }
     ad_json_end(&w);
-    enum ad_err written = ad_json_write_done(&w);
-    l->err = req->err ? req->err : written;
+    return ad_json_write_done(&w);
+}
+
+static void on_listed(struct ad_store_req *req)
+{
+    struct listing *w = ad_container_of(req, struct listing, req);
+    struct ad_sync_list *l = w->l;
+    l->err = req->err;
     l->info = req->info;
-    ad_free(p);
+    if (!l->err) {
+        l->err = l->info.code = write_runs(l->out, &req->rows);
+    }
+    l->impl = NULL;
+    ad_free(w);
     l->cb(l);
 }
 
 enum ad_err ad_sync_list(struct ad_sync_state *st, struct ad_sync_list *l)
 {
-    struct list *p = ad_zalloc(sizeof(*p));
-    if (!p) {
-        return ad_fail(&l->info, AD_ERR_NOMEM, "no memory");
+    struct listing *w = ad_zalloc(sizeof(*w));
+    if (!w) {
+        return ad_fail(&l->info, AD_ERR_NOMEM, "no memory to list syncs");
     }
-    p->l = l;
-    p->step = (struct ad_step){ .sql = &list_sql };
-    p->req = (struct ad_store_req){
-        .steps = &p->step, .steps_n = 1, .rows_max = LIST_MAX, .cb = on_listed, .data = p
-    };
-    enum ad_err err = ad_store_read(st->store, &p->req);
+    w->l = l;
+    w->step = (struct ad_step){ .sql = &list_sql };
+    w->req = (struct ad_store_req){ .steps = &w->step, .steps_n = 1, .cb = on_listed };
+    enum ad_err err = ad_store_read(st->store, &w->req);
     if (err) {
-        ad_free(p);
+        ad_free(w);
+        return ad_fail(&l->info, err, "%s", ad_err_text(err));
     }
-    return err;
+    return AD_OK;
+}
+
+/* --- Open and close --- */
+
+enum ad_err ad_sync_state_open(struct ad_store *store, struct ad_sync_state **out)
+{
+    struct ad_sync_state *st = ad_zalloc(sizeof(*st));
+    if (!st) {
+        return AD_ERR_NOMEM;
+    }
+    st->store = store;
+    *out = st;
+    return AD_OK;
+}
+
+void ad_sync_state_close(struct ad_sync_state *s)
+{
+    ad_free(s);
 }

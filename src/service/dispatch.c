@@ -103,6 +103,7 @@ void ad_dispatch_hold(struct ad_dispatch *d, bool hold)
     if (d->hold && !hold) {
         d->behind = true;
         load_soon(d, 0);
+        ad__pump_soon(d);
     }
     d->hold = hold;
 }
@@ -246,12 +247,21 @@ static bool items_queue(struct held *h)
     return true;
 }
 
-/* False on no memory: the event stays in SQL and is loaded later. */
+static struct held *held_get(const struct ad_dispatch *d, int64_t seq)
+{
+    struct ad_map_node *node = ad_map_get(&d->held, ad_str_n((const char *)&seq, sizeof(seq)));
+    return node ? ad_container_of(node, struct held, node) : NULL;
+}
+
+/* False: no room, or no memory. The event stays in SQL and is loaded later. */
 static bool take(struct ad_dispatch *d, const struct ad_event *e, const struct ad_attempt *attempts,
                  size_t attempts_n)
 {
-    if (ad_map_get(&d->held, ad_str_n((const char *)&e->seq, sizeof(e->seq)))) {
+    if (held_get(d, e->seq)) {
         return true;
+    }
+    if (d->held.count >= d->o.window_max) {
+        return false;
     }
     const struct ad_handler *list[HANDLERS_MAX];
     size_t n = ad_registry_handlers(d->o.registry, e->type, list, HANDLERS_MAX);
@@ -287,7 +297,7 @@ void ad_dispatch_push(struct ad_dispatch *d, const struct ad_event *events, size
         if (d->hold || d->behind || d->closing) {
             continue;
         }
-        if (d->held.count >= d->o.window_max || !take(d, &events[i], NULL, 0)) {
+        if (!take(d, &events[i], NULL, 0)) {
             d->behind = true; /* loaded from SQL when there is room */
             load_soon(d, 10);
             continue;
@@ -295,6 +305,111 @@ void ad_dispatch_push(struct ad_dispatch *d, const struct ad_event *events, size
         d->loaded_to = events[i].seq;
     }
     d->g_held->v = (int64_t)d->held.count;
+}
+
+/* ---- after an operator was there --------------------------------------------------------- */
+
+static bool has_attempt(const struct item *it, const struct ad_attempt *attempts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ad_str_eq(attempts[i].handler, ad_str_c(it->handler->h->name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Replayed while it was held: whatever failed begins anew. */
+static void check_shown(struct held *h, const struct ad_attempt *attempts, size_t n)
+{
+    h->shown = true;
+    if (h->settling || ad_list_linked(&h->link)) {
+        return; /* there is news that SQL does not know */
+    }
+    for (size_t i = 0; i < h->items_n; i++) {
+        struct item *it = &h->items[i];
+        if (it->state == AD_EVENT_RETRY && !it->inv && !has_attempt(it, attempts, n)) {
+            it->state = AD_EVENT_PENDING;
+            it->attempts = 0;
+            it->next_ns = 0;
+            ad_list_remove(&it->link);
+            ad__lane_insert(it->lane, it);
+            ad__lane_schedule(it->lane);
+        }
+    }
+}
+
+/* Discarded while it was held: what has not begun does not begin. */
+static void drop(struct ad_dispatch *d, struct held *h)
+{
+    for (size_t i = 0; i < h->items_n; i++) {
+        struct item *it = &h->items[i];
+        if (item_open(it) && !it->inv) {
+            it->state = AD_EVENT_DONE;
+            it->written = true;
+            h->open--;
+            ad__lane_leave(it);
+        }
+    }
+    if (h->open == 0 && !h->settling && !ad_list_linked(&h->link)) {
+        ad__held_free(d, h);
+    }
+}
+
+struct sweep {
+    struct ad_dispatch *d;
+    int64_t after, to;
+};
+
+static void sweep_one(void *ctx, struct ad_map_node *node)
+{
+    const struct sweep *s = ctx;
+    struct held *h = ad_container_of(node, struct held, node);
+    if (h->view.id > s->after && h->view.id <= s->to && !h->shown) {
+        drop(s->d, h);
+    } else {
+        h->shown = false;
+    }
+}
+
+static void sweep(struct ad_dispatch *d, int64_t to)
+{
+    struct sweep s = { .d = d, .after = d->load.after, .to = to };
+    ad_map_each(&d->held, sweep_one, &s);
+}
+
+/* ---- loading from SQL -------------------------------------------------------------------- */
+
+/* False: there is no room for it now. */
+static bool load_one(struct ad_dispatch *d, const struct ad_event *e,
+                     const struct ad_attempt *attempts, size_t n)
+{
+    struct held *h = held_get(d, e->seq);
+    if (h && d->check) {
+        check_shown(h, attempts, n);
+    }
+    return h || take(d, e, attempts, n);
+}
+
+/* As far as there is room; false when it did not reach the end. */
+static bool load_all(struct ad_dispatch *d, const struct ad_inbox_load *l)
+{
+    size_t a = 0;
+    for (size_t i = 0; i < l->events_n; i++) {
+        const struct ad_event *e = &l->events[i];
+        while (a < l->attempts_n && l->attempts[a].seq < e->seq) {
+            a++;
+        }
+        size_t b = a;
+        while (b < l->attempts_n && l->attempts[b].seq == e->seq) {
+            b++;
+        }
+        if (!load_one(d, e, l->attempts + a, b - a)) {
+            return false;
+        }
+        d->loaded_to = e->seq;
+    }
+    return true;
 }
 
 static void on_loaded(struct ad_inbox_load *l)
@@ -311,29 +426,18 @@ static void on_loaded(struct ad_inbox_load *l)
         load_soon(d, 500);
         return;
     }
-    size_t a = 0;
-    bool room = true;
-    for (size_t i = 0; i < l->events_n && room; i++) {
-        const struct ad_event *e = &l->events[i];
-        while (a < l->attempts_n && l->attempts[a].seq < e->seq) {
-            a++;
-        }
-        size_t b = a;
-        while (b < l->attempts_n && l->attempts[b].seq == e->seq) {
-            b++;
-        }
-        room = d->held.count < d->o.window_max && take(d, e, l->attempts + a, b - a);
-        if (room && !d->reload) {
-            d->loaded_to = e->seq;
-        }
+    if (d->reload) { /* it may have looked before the operator was there */
+        d->reload = false;
+        load_soon(d, 0);
+        return;
+    }
+    bool room = load_all(d, l);
+    if (d->check) {
+        sweep(d, room && !l->more ? INT64_MAX : d->loaded_to);
     }
     d->g_held->v = (int64_t)d->held.count;
-    if (d->reload) {
-        d->reload = false;
-        room = false;
-    }
     if (!room) {
-        load_soon(d, 10);
+        load_soon(d, d->check ? CHECK_RETRY_MS : 10);
         return;
     }
     if (l->more) {
@@ -349,7 +453,7 @@ static void on_loaded(struct ad_inbox_load *l)
     if (d->loaded_to < d->seen_to) {
         d->loaded_to = d->seen_to;
     }
-    d->behind = false;
+    d->behind = d->check = false;
 }
 
 static void load_next(struct ad_dispatch *d)
@@ -357,7 +461,7 @@ static void load_next(struct ad_dispatch *d)
     if (d->loading || d->closing || d->hold || !d->behind) {
         return;
     }
-    if (d->held.count >= d->o.window_max) {
+    if (d->held.count >= d->o.window_max && !d->check) {
         load_soon(d, 10);
         return;
     }
@@ -372,14 +476,12 @@ static void load_next(struct ad_dispatch *d)
     }
 }
 
-/* A load under way began behind `seq`; its end must not jump over it. */
 void ad_dispatch_reload(struct ad_dispatch *d, int64_t seq)
 {
-    if (seq > 0 && seq - 1 < d->loaded_to) {
-        d->loaded_to = seq - 1;
-    }
+    int64_t after = seq > 0 ? seq - 1 : 0;
+    d->loaded_to = after < d->loaded_to ? after : d->loaded_to;
     d->reload = d->loading;
-    d->behind = true;
+    d->check = d->behind = true;
     load_soon(d, 0);
 }
 
@@ -452,6 +554,11 @@ static void on_close_start(struct ad_timer *t)
     ad__dispatch_maybe_closed(ad_container_of(t, struct ad_dispatch, pump_timer));
 }
 
+void ad__dispatch_closed_soon(struct ad_dispatch *d)
+{
+    ad_timer_start(d->o.timers, &d->pump_timer, 0, on_close_start);
+}
+
 void ad_dispatch_stop(struct ad_dispatch *d)
 {
     d->closing = true;
@@ -463,7 +570,7 @@ void ad_dispatch_close(struct ad_dispatch *d, void (*done)(void *ctx), void *ctx
     d->done = done;
     d->done_ctx = ctx;
     ad_timer_start(d->o.timers, &d->close_timer, CLOSE_GRACE_MS, on_close_timer);
-    ad_timer_start(d->o.timers, &d->pump_timer, 0, on_close_start);
+    ad__dispatch_closed_soon(d);
 }
 
 void ad_dispatch_stats(const struct ad_dispatch *d, struct ad_dispatch_stats *out)

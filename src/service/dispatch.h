@@ -44,7 +44,8 @@ AD_MUST_CHECK enum ad_err ad_dispatch_open(const struct ad_dispatch_opts *opts,
 void ad_dispatch_hold(struct ad_dispatch *d, bool hold);
 /* Fresh events, just made durable, in order of seq; copied. */
 void ad_dispatch_push(struct ad_dispatch *d, const struct ad_event *events, size_t n);
-/* An operator made events from `seq` on pending again. */
+/* An operator replayed or discarded events, `seq` the first of them (0: not known). What is held and
+ * idle is made what SQL says; a call under way goes on. */
 void ad_dispatch_reload(struct ad_dispatch *d, int64_t seq);
 /* Shutdown begins: no new invocations, and those that end without success leave their events
  * pending in SQL, without a trace. */

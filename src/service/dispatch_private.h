@@ -14,6 +14,8 @@
 /* Loads are small enough to leave the read connection free between them, large enough to keep up
  * with a full ingest rate. */
 #define LOAD_MAX 1000
+/* No room while an operator's change is looked for: not in a hurry. */
+#define CHECK_RETRY_MS 1000
 /* One settle is one UPDATE over a JSON array; more wait for the next. */
 #define SETTLE_MAX 5000
 #define HANDLERS_MAX 64
@@ -49,6 +51,7 @@ struct held {
     bool recorded; /* a handler's own transaction made it done */
     bool settling; /* on d->in_settle */
     bool dirty;    /* changed again meanwhile */
+    bool shown;    /* by the load under way */
     struct item items[];
 };
 
@@ -99,6 +102,7 @@ struct ad_dispatch {
     int64_t seen_to;   /* the highest seq that was ever pushed */
     int64_t load_seen; /* seen_to when the load under way was submitted */
     bool reload;       /* an operator moved loaded_to back meanwhile */
+    bool check;        /* what is held may not be what SQL says: an operator was there */
     bool hold, behind, loading, settling, closing;
     size_t running, retrying;
     struct ad_inbox_load load;
@@ -115,6 +119,8 @@ struct ad_dispatch {
 /* dispatch.c */
 void ad__held_free(struct ad_dispatch *d, struct held *h);
 void ad__dispatch_maybe_closed(struct ad_dispatch *d);
+/* The same on a later turn: for what is called by handlers. */
+void ad__dispatch_closed_soon(struct ad_dispatch *d);
 static inline bool item_open(const struct item *it)
 {
     return it->state == AD_EVENT_PENDING || it->state == AD_EVENT_RETRY;
@@ -125,6 +131,8 @@ struct lane *ad__lane_get(struct handler_state *hs, const char *subject);
 void ad__lane_insert(struct lane *l, struct item *it);
 void ad__lane_schedule(struct lane *l);
 void ad__lane_drop_if_empty(struct lane *l);
+/* The item leaves its lane; the next one may go. */
+void ad__lane_leave(struct item *it);
 void ad__pump_soon(struct ad_dispatch *d);
 void ad__inv_abandon_all(struct ad_dispatch *d);
 

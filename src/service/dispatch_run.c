@@ -35,16 +35,21 @@ struct lane *ad__lane_get(struct handler_state *hs, const char *subject)
     return l;
 }
 
+static void pause_end(struct lane *l)
+{
+    if (ad_timer_running(&l->timer)) {
+        ad_timer_stop(l->handler->d->o.timers, &l->timer);
+        l->handler->d->retrying--;
+    }
+}
+
 void ad__lane_drop_if_empty(struct lane *l)
 {
     if (!ad_list_empty(&l->items) || l->running) {
         return;
     }
     ad_list_remove(&l->link);
-    if (ad_timer_running(&l->timer)) {
-        ad_timer_stop(l->handler->d->o.timers, &l->timer);
-        l->handler->d->retrying--;
-    }
+    pause_end(l);
     ad_map_remove(&l->handler->lanes, &l->node);
     ad_free(l);
 }
@@ -91,6 +96,20 @@ void ad__lane_insert(struct lane *l, struct item *it)
         at = at->prev;
     }
     ad__list_insert(at, &it->link);
+    if (l->items.next == &it->link) {
+        pause_end(l); /* it was that of another event */
+    }
+}
+
+void ad__lane_leave(struct item *it)
+{
+    struct lane *l = it->lane;
+    if (l->items.next == &it->link) {
+        pause_end(l);
+    }
+    ad_list_remove(&it->link);
+    ad__lane_schedule(l);
+    ad__lane_drop_if_empty(l);
 }
 
 /* ---- running handlers -------------------------------------------------------------------- */
@@ -321,7 +340,7 @@ static void finish(struct ad_invocation *inv, enum ad_outcome outcome, const cha
         inv_put(inv);
     }
     if (d->closing) {
-        ad__dispatch_maybe_closed(d);
+        ad__dispatch_closed_soon(d);
         return;
     }
     ad__lane_schedule(l);

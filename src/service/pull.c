@@ -37,7 +37,9 @@ struct job {
     struct ad_invocation *inv;
     struct source *source;
     unsigned open;
-    size_t scanned; /* events looked at */
+    size_t scanned;  /* events looked at */
+    unsigned named;  /* source->serial of the transaction that names its events as done */
+    const char *why; /* it cannot succeed: the dispatcher runs it again after a pause */
 };
 
 /* Where records of one object come from. */
@@ -54,16 +56,19 @@ struct source {
     struct ad_records_op op;
     struct ad_mirror_op apply;
     struct want *confirming;
+    bool merging;    /* some record is to be asked after again, but not at once */
+    unsigned serial; /* of the mirror transaction */
     int64_t *done;
     size_t done_n, done_cap;
-    bool out_of_memory;
 };
 
 struct ad_pull {
     struct ad_pull_opts o;
     struct ad_handler handler;
     struct ad_rand rand;
-    struct ad_list sources, unknown;
+    struct ad_list sources;
+    struct ad_list unknown,
+        asked; /* jobs whose object is not known; asked: of the refresh under way */
     struct ad_timer unknown_timer;
     struct ad_schema_wait refresh;
     bool refreshing, closing;
@@ -99,20 +104,21 @@ static void job_end(struct job *job, enum ad_outcome outcome, const char *why)
     ad_invocation_done(inv, outcome, why);
 }
 
-/* All claims on a want end with it. */
-static void want_end(struct want *w, bool recorded)
+/* All claims on a want end with it, and with its last one a job. */
+static void want_end(struct source *s, struct want *w)
 {
     ad_list_remove(&w->link);
     for (struct ad_list *l = ad_list_pop(&w->claims); l; l = ad_list_pop(&w->claims)) {
         struct claim *c = ad_container_of(l, struct claim, link);
         struct job *job = c->job;
         ad_free(c);
-        if (--job->open == 0) {
-            if (recorded) {
-                ad_invocation_recorded(job->inv);
-            }
-            job_end(job, AD_OUTCOME_DONE, NULL);
+        if (--job->open > 0) {
+            continue;
         }
+        if (job->named == s->serial) {
+            ad_invocation_recorded(job->inv);
+        }
+        job_end(job, job->why ? AD_OUTCOME_RETRY : AD_OUTCOME_DONE, job->why);
     }
     ad_free(w);
 }
@@ -137,35 +143,31 @@ static struct want *want_get(struct source *s, const char *record_id)
     return w;
 }
 
-static bool job_claim(struct job *job, const char *record_id, bool deleted)
+static struct want *job_claim(struct job *job, const char *record_id)
 {
     struct claim *c = ad_zalloc(sizeof(*c));
     struct want *w = c ? want_get(job->source, record_id) : NULL;
     if (!w) {
         ad_free(c);
-        return false;
+        return NULL;
     }
     c->job = job;
-    w->deleted = w->deleted || deleted;
     ad_list_push(&w->claims, &c->link);
     job->open++;
-    return true;
+    return w;
 }
 
 /* What the events not yet looked at ask for. The subject's own record is claimed once; a merge
  * also asks after the record that was merged away. */
-static bool job_scan(struct job *job, struct want *own)
+static void job_scan(struct job *job, struct want *own)
 {
     for (; job->scanned < ad_invocation_count(job->inv); job->scanned++) {
         const struct ad_handler_event *e = ad_invocation_event(job->inv, job->scanned);
-        if (own) {
-            own->deleted = own->deleted || strcmp(e->type, "record.deleted") == 0;
-        }
-        if (*e->duplicate_record_id && !job_claim(job, e->duplicate_record_id, false)) {
-            return false;
+        own->deleted = own->deleted || strcmp(e->type, "record.deleted") == 0;
+        if (*e->duplicate_record_id && !job_claim(job, e->duplicate_record_id)) {
+            job->why = "no memory";
         }
     }
-    return true;
 }
 
 static struct source *source_get(struct ad_pull *p, const struct ad_object *o)
@@ -195,16 +197,14 @@ static struct source *source_get(struct ad_pull *p, const struct ad_object *o)
 
 static void job_begin(struct job *job, const struct ad_object *o)
 {
-    const struct ad_handler_event *e = ad_invocation_event(job->inv, 0);
+    const char *id = ad_invocation_event(job->inv, 0)->record_id;
     job->source = source_get(ad_invocation_data(job->inv), o);
-    bool ok = job->source && job_claim(job, e->record_id, false);
-    if (!ok) {
+    struct want *own = job->source ? job_claim(job, id) : NULL;
+    if (!own) {
         job_end(job, AD_OUTCOME_RETRY, "no memory");
         return;
     }
-    struct want *own = want_get(job->source, e->record_id);
-    job->source->pull->c_coalesced->v--; /* the look-up above is no coalescing */
-    AD_IGNORE(!job_scan(job, own), "a duplicate not asked after is found by the next sync");
+    job_scan(job, own);
     source_soon(job->source, 0);
 }
 
@@ -217,19 +217,29 @@ static void on_unknown_timer(struct ad_timer *t)
     unknown_next(ad_container_of(t, struct ad_pull, unknown_timer));
 }
 
+static void unknown_later(struct ad_pull *p, uint64_t delay_ms)
+{
+    ad_timer_start(p->o.timers, &p->unknown_timer, delay_ms, on_unknown_timer);
+}
+
+/* Back in line, before those that came meanwhile. */
+static void asked_back(struct ad_pull *p)
+{
+    ad_list_move(&p->asked, &p->unknown);
+    ad_list_move(&p->unknown, &p->asked);
+}
+
 static void on_refreshed(struct ad_schema_wait *w)
 {
     struct ad_pull *p = w->data;
     p->refreshing = false;
     p->last_refresh_ms = ad_mono_ms(p->o.clock);
     if (w->err) {
-        ad_timer_start(p->o.timers, &p->unknown_timer, UNKNOWN_REFRESH_MS, on_unknown_timer);
+        asked_back(p);
+        unknown_later(p, UNKNOWN_REFRESH_MS);
         return;
     }
-    struct ad_list jobs;
-    ad_list_init(&jobs);
-    ad_list_move(&jobs, &p->unknown);
-    for (struct ad_list *l = ad_list_pop(&jobs); l; l = ad_list_pop(&jobs)) {
+    for (struct ad_list *l = ad_list_pop(&p->asked); l; l = ad_list_pop(&p->asked)) {
         struct job *job = ad_container_of(l, struct job, link);
         const char *id = ad_invocation_event(job->inv, 0)->object_id;
         const struct ad_object *o = ad_schema_object(p->o.schema, ad_str_c(id));
@@ -240,8 +250,11 @@ static void on_refreshed(struct ad_schema_wait *w)
             job_end(job, AD_OUTCOME_DONE, NULL); /* Attio has no such object: a test delivery */
         }
     }
+    unknown_next(p);
 }
 
+/* A refresh answers only for those that waited when it was asked for: an object may be younger
+ * than the list that does not show it. */
 static void unknown_next(struct ad_pull *p)
 {
     if (p->refreshing || p->closing || ad_list_empty(&p->unknown)) {
@@ -249,16 +262,16 @@ static void unknown_next(struct ad_pull *p)
     }
     uint64_t since = ad_mono_ms(p->o.clock) - p->last_refresh_ms;
     if (p->last_refresh_ms && since < UNKNOWN_REFRESH_MS) {
-        ad_timer_start(p->o.timers, &p->unknown_timer, UNKNOWN_REFRESH_MS - since,
-                       on_unknown_timer);
+        unknown_later(p, UNKNOWN_REFRESH_MS - since);
         return;
     }
     p->refresh = (struct ad_schema_wait){ .cb = on_refreshed, .data = p };
-    p->refreshing = true;
     if (ad_schema_refresh(p->o.schema, AD_PRIO_PULL, &p->refresh)) {
-        p->refreshing = false;
-        ad_timer_start(p->o.timers, &p->unknown_timer, UNKNOWN_REFRESH_MS, on_unknown_timer);
+        unknown_later(p, UNKNOWN_REFRESH_MS);
+        return;
     }
+    p->refreshing = true;
+    ad_list_move(&p->asked, &p->unknown);
 }
 
 /* ---- asking Attio ------------------------------------------------------------------------ */
@@ -305,11 +318,24 @@ static void flight_clear(struct source *s)
     }
 }
 
-static void failed(struct source *s, const char *what, enum ad_err err, const char *detail)
+/* Nothing of what was asked is known: all of it again. */
+static void all_back(struct source *s)
 {
     flight_clear(s);
+    if (s->confirming) {
+        ad_list_push_front(&s->confirm, &s->confirming->link);
+        s->confirming = NULL;
+    }
+    requeue(s, &s->gone);
+    requeue(s, &s->confirm);
     requeue(s, &s->batch);
+    s->merging = false;
     s->busy = false;
+}
+
+static void failed(struct source *s, const char *what, enum ad_err err, const char *detail)
+{
+    all_back(s);
     if (s->pull->closing) {
         maybe_closed(s->pull);
         return;
@@ -317,25 +343,26 @@ static void failed(struct source *s, const char *what, enum ad_err err, const ch
     backoff(s, what, err, detail);
 }
 
-/* The events that this want's record completes, if it is the last thing their jobs wait for. */
+/* The events that this want's record completes, if it is the last thing their jobs wait for. Those
+ * that there is no memory for are settled by the dispatcher. */
 static void collect_done(struct source *s, struct want *w)
 {
     AD_LIST_FOREACH (l, &w->claims) {
         struct job *job = ad_container_of(l, struct claim, link)->job;
-        if (job->open != 1) {
+        if (job->open != 1 || job->why) {
             continue;
         }
         size_t need = s->done_n + ad_invocation_count(job->inv);
         if (need > s->done_cap) {
             int64_t *more = ad_resize(s->done, need * 2 * sizeof(*more));
             if (!more) {
-                s->out_of_memory = true; /* the dispatcher settles them instead */
                 return;
             }
             s->done = more;
             s->done_cap = need * 2;
         }
         s->done_n += ad_invocation_last_seqs(job->inv, s->done + s->done_n);
+        job->named = s->serial;
     }
 }
 
@@ -348,7 +375,9 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
         return; /* not asked for: mirrored all the same */
     }
     struct want *w = ad_container_of(node, struct want, node);
-    if (!w->seen) {
+    if (w->deleted) {
+        w->deleted = false; /* an answer from before: a GET decides */
+    } else if (!w->seen) {
         w->seen = true;
         collect_done(s, w);
         op->done = s->done;
@@ -361,7 +390,7 @@ static void confirm_next(struct source *s);
 static void apply_prepare(struct source *s, ad_mirror_cb cb)
 {
     s->done_n = 0;
-    s->out_of_memory = false;
+    s->serial++;
     s->apply = (struct ad_mirror_op){
         .object = s->object,
         .version = s->op.version,
@@ -383,7 +412,6 @@ static void on_applied(struct ad_mirror_op *op)
     }
     s->failures = 0;
     flight_clear(s);
-    bool recorded = !s->out_of_memory;
     AD_LIST_FOREACH_SAFE (l, &s->batch) {
         struct want *w = ad_container_of(l, struct want, link);
         if (!w->seen) {
@@ -392,32 +420,47 @@ static void on_applied(struct ad_mirror_op *op)
         }
     }
     while (!ad_list_empty(&s->batch)) {
-        want_end(ad_container_of(s->batch.next, struct want, link), recorded);
+        want_end(s, ad_container_of(s->batch.next, struct want, link));
     }
     confirm_next(s);
+}
+
+/* Attio does not take the query. Half of it; a single record is left to its own GET. */
+static void refused(struct source *s, size_t asked)
+{
+    if (asked == 1) {
+        flight_clear(s);
+        ad_list_move(&s->confirm, &s->batch);
+        confirm_next(s);
+        return;
+    }
+    s->ids_max = asked / 2;
+    ad_log(AD_LOG_INFO, "pull_query_halved", AD_KS("object", s->object->slug),
+           AD_KI("ids", s->ids_max));
+    all_back(s);
+    source_next(s);
+}
+
+static bool is_refusal(enum ad_err err)
+{
+    return err == AD_ERR_TOOLARGE || err == AD_ERR_UPSTREAM_REJECTED;
 }
 
 static void on_answer(struct ad_records_op *op)
 {
     struct source *s = op->data;
     size_t asked = s->flight.count;
-    if (s->pull->closing) {
-        failed(s, "closing", op->err, "");
+    if (is_refusal(op->err) && !s->pull->closing) {
+        refused(s, asked);
         return;
     }
-    if ((op->err == AD_ERR_TOOLARGE || op->err == AD_ERR_UPSTREAM_REJECTED) && asked > 1) {
-        s->ids_max = asked / 2;
-        ad_log(AD_LOG_INFO, "pull_query_halved", AD_KS("object", s->object->slug),
-               AD_KI("ids", s->ids_max));
-        flight_clear(s);
-        requeue(s, &s->batch);
-        s->busy = false;
-        source_next(s);
-        return;
-    }
-    if (op->err) {
+    if (op->err || s->pull->closing) {
         failed(s, "pull_failed", op->err, op->info.msg);
         return;
+    }
+    if (asked == s->ids_max && s->ids_max < IDS_MAX) { /* carefully up again */
+        size_t more = s->ids_max + s->ids_max / 8 + 1;
+        s->ids_max = more < IDS_MAX ? more : IDS_MAX;
     }
     apply_prepare(s, on_applied);
     enum ad_err err = ad_mirror_apply(s->pull->o.mirror, &s->apply, op->response);
@@ -428,44 +471,53 @@ static void on_answer(struct ad_records_op *op)
 
 /* ---- records that the query did not show ------------------------------------------------- */
 
+static void rest(struct source *s)
+{
+    s->busy = false;
+    if (s->pull->closing) {
+        maybe_closed(s->pull);
+    } else if (s->merging) {
+        s->merging = false;
+        source_soon(s, MERGING_WAIT_MS);
+    } else {
+        source_next(s);
+    }
+}
+
 static void on_deleted(struct ad_mirror_op *op)
 {
     struct source *s = op->data;
     if (op->err) {
-        requeue(s, &s->gone);
         failed(s, "mirror_failed", op->err, op->info.msg);
         return;
     }
-    bool recorded = !s->out_of_memory;
     while (!ad_list_empty(&s->gone)) {
-        want_end(ad_container_of(s->gone.next, struct want, link), recorded);
+        want_end(s, ad_container_of(s->gone.next, struct want, link));
     }
-    s->busy = false;
-    if (s->pull->closing) {
-        maybe_closed(s->pull);
-        return;
-    }
-    source_next(s);
+    rest(s);
 }
 
-/* All that is known to be gone, in one transaction. */
+/* All that is known to be gone, in one transaction. The tombstones' version is later than that of
+ * every answer that showed them. */
 static void delete_gone(struct source *s)
 {
     struct ad_str ids[IDS_MAX];
     size_t n = 0;
+    s->op.version = ad_versions_next(s->pull->o.versions);
+    if (s->op.version == 0) {
+        failed(s, "pull_failed", AD_ERR_STORE, "no version number could be had");
+        return;
+    }
     apply_prepare(s, on_deleted);
-    AD_LIST_FOREACH_SAFE (l, &s->gone) {
+    AD_LIST_FOREACH (l, &s->gone) { /* of one query: no more than IDS_MAX */
         struct want *w = ad_container_of(l, struct want, link);
-        if (n < IDS_MAX) {
-            collect_done(s, w);
-            ids[n++] = ad_str_c(w->id);
-        }
+        collect_done(s, w);
+        ids[n++] = ad_str_c(w->id);
     }
     s->apply.done = s->done;
     s->apply.done_n = s->done_n;
     enum ad_err err = ad_mirror_delete(s->pull->o.mirror, &s->apply, ids, n);
     if (err) {
-        requeue(s, &s->gone);
         failed(s, "mirror_failed", err, s->apply.info.msg);
     }
 }
@@ -473,72 +525,82 @@ static void delete_gone(struct source *s)
 static void on_confirmed_applied(struct ad_mirror_op *op)
 {
     struct source *s = op->data;
-    struct want *w = s->confirming;
-    s->confirming = NULL;
     if (op->err) {
-        ad_list_push(&s->confirm, &w->link);
-        requeue(s, &s->confirm);
         failed(s, "mirror_failed", op->err, op->info.msg);
         return;
     }
+    struct want *w = s->confirming;
+    s->confirming = NULL;
     flight_clear(s);
-    want_end(w, !s->out_of_memory);
+    want_end(s, w);
     confirm_next(s);
+}
+
+static void confirmed(struct source *s, const struct ad_records_op *op)
+{
+    apply_prepare(s, on_confirmed_applied);
+    ad_map_put(&s->flight, &s->confirming->node, ad_str_c(s->confirming->id));
+    enum ad_err err = ad_mirror_apply(s->pull->o.mirror, &s->apply, op->response);
+    if (err) {
+        failed(s, "mirror_failed", err, s->apply.info.msg);
+    }
+}
+
+/* 404, but not gone: asked after again. */
+static void merging(struct source *s, struct want *w)
+{
+    struct ad_list one;
+    ad_list_init(&one);
+    ad_list_push(&one, &w->link);
+    requeue(s, &one);
+    s->merging = true;
+}
+
+/* Nobody else shall wait for a record that Attio does not want to talk about. */
+static void give_back(struct source *s, struct want *w)
+{
+    AD_LIST_FOREACH (l, &w->claims) {
+        ad_container_of(l, struct claim, link)->job->why = "Attio refused to show the record";
+    }
+    want_end(s, w);
 }
 
 static void on_confirmed(struct ad_records_op *op)
 {
     struct source *s = op->data;
     struct want *w = s->confirming;
-    if (op->err == AD_ERR_NOTFOUND) {
-        s->confirming = NULL;
-        ad_list_push(&s->gone, &w->link);
-        confirm_next(s);
+    if (!op->err) {
+        confirmed(s, op);
         return;
     }
-    enum ad_err err = op->err;
-    if (!err) {
-        apply_prepare(s, on_confirmed_applied);
-        ad_map_put(&s->flight, &w->node, ad_str_c(w->id));
-        err = ad_mirror_apply(s->pull->o.mirror, &s->apply, op->response);
-        if (!err) {
-            return;
-        }
+    if (op->err != AD_ERR_NOTFOUND && op->err != AD_ERR_MERGING && !is_refusal(op->err)) {
+        failed(s, "pull_failed", op->err, op->info.msg);
+        return;
     }
     s->confirming = NULL;
-    ad_list_push(&s->confirm, &w->link);
-    requeue(s, &s->confirm);
-    if (op->err == AD_ERR_MERGING) {
-        s->busy = false;
-        source_soon(s, MERGING_WAIT_MS); /* 404, but not gone */
+    if (op->err == AD_ERR_NOTFOUND) {
+        ad_list_push(&s->gone, &w->link);
+    } else if (op->err == AD_ERR_MERGING) {
+        merging(s, w);
     } else {
-        failed(s, "pull_failed", err, op->info.msg);
+        give_back(s, w);
     }
+    confirm_next(s);
 }
 
 static void confirm_next(struct source *s)
 {
     if (s->pull->closing) {
-        requeue(s, &s->confirm);
-        requeue(s, &s->gone);
         failed(s, "closing", AD_OK, "");
         return;
     }
     struct ad_list *l = ad_list_pop(&s->confirm);
+    if (!l && !ad_list_empty(&s->gone)) {
+        delete_gone(s);
+        return;
+    }
     if (!l) {
-        if (!ad_list_empty(&s->gone)) {
-            /* the tombstones' version: later than every answer that showed them */
-            s->op.version = ad_versions_next(s->pull->o.versions);
-            if (s->op.version == 0) {
-                requeue(s, &s->gone);
-                failed(s, "pull_failed", AD_ERR_STORE, "no version number could be had");
-                return;
-            }
-            delete_gone(s);
-            return;
-        }
-        s->busy = false;
-        source_next(s);
+        rest(s);
         return;
     }
     s->confirming = ad_container_of(l, struct want, link);
@@ -548,10 +610,6 @@ static void confirm_next(struct source *s)
     s->pull->c_gets->v++;
     enum ad_err err = ad_records_get(s->pull->o.records, &s->op, ad_str_c(s->confirming->id));
     if (err) {
-        ad_list_push(&s->confirm, &s->confirming->link);
-        s->confirming = NULL;
-        requeue(s, &s->confirm);
-        requeue(s, &s->gone);
         failed(s, "pull_failed", err, s->op.info.msg);
     }
 }
@@ -583,15 +641,18 @@ static size_t batch_take(struct source *s, struct ad_str *ids)
     return n;
 }
 
-/* The answer will also speak for the events that arrived since their invocation began. */
+/* The answer will also speak for the events that arrived since their invocation began: they are
+ * about the subject's own record. */
 static void absorb(struct source *s)
 {
     AD_LIST_FOREACH (l, &s->batch) {
         struct want *w = ad_container_of(l, struct want, link);
         AD_LIST_FOREACH (c, &w->claims) {
             struct job *job = ad_container_of(c, struct claim, link)->job;
-            ad_invocation_absorb(job->inv);
-            AD_IGNORE(!job_scan(job, w), "a duplicate not asked after is found by the next sync");
+            if (strcmp(w->id, ad_invocation_event(job->inv, 0)->record_id) == 0) {
+                ad_invocation_absorb(job->inv);
+                job_scan(job, w);
+            }
         }
     }
 }
@@ -633,6 +694,10 @@ static void run(void *ctx, struct ad_invocation *inv)
         ad_invocation_done(inv, AD_OUTCOME_DONE, NULL);
         return;
     }
+    if (!*e->record_id) { /* of a type that this version does not know */
+        ad_invocation_done(inv, AD_OUTCOME_DONE, NULL);
+        return;
+    }
     struct job *job = p->closing ? NULL : ad_zalloc(sizeof(*job));
     if (!job) {
         ad_invocation_done(inv, AD_OUTCOME_RETRY, p->closing ? "closing" : "no memory");
@@ -662,6 +727,7 @@ enum ad_err ad_pull_open(const struct ad_pull_opts *opts, struct ad_pull **out)
     ad_rand_seed(&p->rand, opts->seed);
     ad_list_init(&p->sources);
     ad_list_init(&p->unknown);
+    ad_list_init(&p->asked);
     struct ad_metrics *m = opts->metrics;
     p->c_queries = ad_metric_counter(m, "attiod_pull_queries_total", NULL, "Queries by record id.");
     p->c_gets = ad_metric_counter(m, "attiod_pull_confirmations_total", NULL,
@@ -762,6 +828,7 @@ void ad_pull_close(struct ad_pull *p, void (*done)(void *ctx), void *ctx)
     if (p->refreshing) {
         ad_schema_wait_cancel(p->o.schema, &p->refresh);
         p->refreshing = false;
+        asked_back(p);
     }
     AD_LIST_FOREACH (l, &p->sources) {
         struct source *s = ad_container_of(l, struct source, link);

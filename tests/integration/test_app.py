@@ -14,7 +14,8 @@ import tempfile
 import time
 import unittest
 
-from support.attiod import API_KEY, BUILD, SECRET, Attiod, Process, connect, envelope, event, request, signed, until
+from support.attiod import (API_KEY, BUILD, SECRET, Attiod, Process, connect, envelope, event, post_all, request,
+                            signed, until, wire)
 
 WORKSPACE = "14beef7a-99f7-4534-a87e-70b564330a4c"
 OBJECT = "97052eb9-e65e-443f-a297-f2d9a4a7f795"
@@ -228,6 +229,33 @@ class Serving(unittest.TestCase):
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
         self.assertIn(b"Connection: close", answer)
         self.assertEqual(a.child.wait(10), 0)
+
+    def test_under_load_it_ends_in_order_and_keeps_what_it_acknowledged(self):
+        a = self.serve()
+        deliveries = [(f"key-{i}", wire(self.delivery(), f"key-{i}")) for i in range(3000)]
+        signalled = []
+
+        def at_half():
+            if not signalled and sum(line["event"] == "stopping" for line in a.lines()) == 0:
+                signalled.append(a.child.send_signal(signal.SIGTERM))
+            return False
+
+        answers = post_all(a.port, deliveries, connections=16, ahead=4, stop=at_half)
+        self.assertEqual(a.child.wait(10), 0)
+        acknowledged = {key for key, status in answers if status == 200}
+        self.assertEqual({status for _, status in answers} - {200}, set())
+        self.assertTrue(acknowledged)
+        b = self.serve()
+        stored = set()
+        cursor = ""
+        while True:
+            _, page = request(b.internal, "GET", f"/api/v1/events?limit=500{cursor}")
+            stored |= {e["idempotency_key"] for e in page["data"]}
+            if page["pagination"]["next_cursor"] is None:
+                break
+            cursor = "&cursor=" + page["pagination"]["next_cursor"]
+        self.assertEqual(acknowledged - stored, set())
+        self.assertEqual(b.stop(), 0)
 
     def test_readiness_drops_before_the_listeners_close(self):
         with open(os.path.join(self.folder.name, "drain.json"), "w", encoding="ascii") as f:

@@ -1,0 +1,161 @@
+/* What the mirror's sources share:
+ *
+ *   mirror_value.c   what each attribute type is in SQL; values out of a record
+ *   mirror_shape.c   an object's columns, names and statements, worked out from the schema
+ *   mirror_table.c   bringing table and views to that shape
+ *   mirror_apply.c   answers and deletes into rows
+ *   mirror.c         open, close, the queue of operations, reads */
+#ifndef AD_ATTIO_MIRROR_PRIVATE_H
+#define AD_ATTIO_MIRROR_PRIVATE_H
+
+#include "attio/mirror.h"
+#include "base/arena.h"
+#include "infra/store.h"
+
+/* --- Types --- */
+
+enum ad_column_kind { AD_COLUMN_TEXT, AD_COLUMN_NUMBER, AD_COLUMN_BOOL, AD_COLUMN_JSON };
+
+/* A property of a value: its name in SQL and its path in Attio's JSON. */
+struct ad_property {
+    const char *name, *path;
+    enum ad_column_kind kind;
+};
+#define AD_PROPERTIES_MAX 10
+struct ad_type_shape {
+    struct ad_property main; /* path NULL: an object of all properties */
+    struct ad_property properties[AD_PROPERTIES_MAX];
+    unsigned properties_n;
+};
+const struct ad_type_shape *ad__type_shape(enum ad_attr_type t);
+
+/* --- Shape --- */
+
+struct ad_column {
+    const struct ad_attribute *attribute;
+    const struct ad_property *property; /* NULL: the attribute's own column */
+    enum ad_column_kind kind;
+    struct ad_str physical; /* "a_41252299_..." */
+    struct ad_str name;     /* in the view */
+};
+
+/* Columns of one attribute: its own, then its properties. */
+struct ad_slot {
+    const struct ad_attribute *attribute;
+    struct ad_str slug; /* as it was when the shape was made */
+    unsigned first, n;
+};
+
+enum {
+    AD_SHAPE_UPSERT,
+    AD_SHAPE_TOMBSTONE,
+    AD_SHAPE_EXISTING,
+    AD_SHAPE_SCAN,
+    AD_SHAPE_SCAN_RANGE,
+    AD_SHAPE_COUNT,
+    AD_SHAPE_STATEMENTS
+};
+/* Values of the upsert before those of the columns. */
+enum {
+    AD_UP_WORKSPACE,
+    AD_UP_RECORD,
+    AD_UP_CREATED_AT,
+    AD_UP_CREATED_NS,
+    AD_UP_VERSION,
+    AD_UP_ACCURATE_AT,
+    AD_UP_SYNCED_AT,
+    AD_UP_RAW,
+    AD_UP_FIXED
+};
+
+struct ad_shape {
+    struct ad_arena arena;
+    uint64_t generation; /* of the object it was made from */
+    struct ad_str table; /* "attiod_o_..." */
+    struct ad_str view, live_view;
+    struct ad_column *columns;
+    unsigned columns_n;
+    struct ad_slot *slots;
+    unsigned slots_n;
+    struct ad_sql sql[AD_SHAPE_STATEMENTS];
+    struct ad_buf views; /* CREATE VIEW ...; both */
+    char digest[65];     /* of all of it: equal means that table and views are as they should be */
+    /* giving the statements back */
+    struct ad_store *store;
+    unsigned forgotten;
+    struct ad_store_req req;
+};
+AD_MUST_CHECK enum ad_err ad__shape_new(const struct ad_schema *schema, const struct ad_object *o,
+                                        struct ad_shape **out);
+/* Gives the statements back to the store, then frees. */
+void ad__shape_drop(struct ad_shape *shape, struct ad_store *store);
+void ad__shape_free(struct ad_shape *shape);
+
+/* Quoted for SQL: identifier "x", literal 'x'. */
+void ad__sql_ident(struct ad_buf *b, struct ad_str name);
+void ad__sql_text(struct ad_buf *b, struct ad_str text);
+
+/* The columns' values out of a record; `values` has room for shape->columns_n. Slices point into the
+ * document or onto the arena. NOMEM. */
+AD_MUST_CHECK enum ad_err ad__shape_values(const struct ad_shape *shape, struct ad_arena *arena,
+                                           const struct ad_json *record, struct ad_value *values);
+
+/* --- Table --- */
+
+/* Records that an answer showed unchanged. */
+struct ad_unchanged {
+    struct ad_list link;
+    int64_t version, accurate_ns;
+    uint64_t at_ms;
+    size_t n;
+    uint8_t ids[][16];
+};
+
+struct ad_mirror_work;
+
+struct ad_mirror_table {
+    struct ad_map_node node; /* mirror->tables, by object id */
+    struct ad_mirror *mirror;
+    const struct ad_object *object;
+    struct ad_list queue; /* the first one runs */
+    bool busy;
+    struct ad_shape *shape, *next;                    /* in use; being brought about */
+    struct ad_list unchanged;                         /* oldest first */
+    int64_t unchanged_version, unchanged_accurate_ns; /* the highest of them */
+    /* while the table is brought to a shape */
+    struct ad_arena arena;
+    struct ad_str old_view, old_live_view;
+    struct ad_value value;
+    struct ad_step step;
+    struct ad_store_req req;
+    struct ad_buf script;
+};
+
+struct ad_mirror {
+    struct ad_mirror_opts o;
+    struct ad_map tables;
+    size_t works;
+    struct ad_counter *c_created, *c_updated, *c_unchanged, *c_stale, *c_deleted, *c_shapes;
+};
+
+/* One operation in a table's queue. */
+struct ad_mirror_work {
+    struct ad_list link;
+    struct ad_mirror_table *table;
+    /* Starts it, with the table in shape: its end comes later, by ad__work_end. */
+    enum ad_err (*run)(struct ad_mirror_work *w);
+    /* Puts the result where the caller sees it, frees the work, calls back. */
+    void (*finish)(struct ad_mirror_work *w, enum ad_err err, const struct ad_errinfo *info);
+    enum ad_err err;
+    struct ad_errinfo info;
+};
+AD_MUST_CHECK enum ad_err ad__work_submit(struct ad_mirror *m, const struct ad_object *o,
+                                          struct ad_mirror_work *w);
+/* The running work is over. Calls the user: nothing may follow. */
+void ad__work_end(struct ad_mirror_work *w, enum ad_err err, const struct ad_errinfo *info);
+
+/* Brings the table to the schema; calls ad__table_ready. */
+AD_MUST_CHECK enum ad_err ad__table_ensure(struct ad_mirror_table *t);
+void ad__table_ready(struct ad_mirror_table *t, enum ad_err err, const struct ad_errinfo *info);
+
+#endif
