@@ -384,11 +384,11 @@ static void sweep(struct ad_dispatch *d, int64_t to)
 static bool load_one(struct ad_dispatch *d, const struct ad_event *e,
                      const struct ad_attempt *attempts, size_t n)
 {
-    struct held *h = held_get(d, e->seq);
-    if (h && d->check) {
-        check_shown(h, attempts, n);
+    bool taken = take(d, e, attempts, n);
+    if (taken && d->check) {
+        check_shown(held_get(d, e->seq), attempts, n);
     }
-    return h || take(d, e, attempts, n);
+    return taken;
 }
 
 /* As far as there is room; false when it did not reach the end. */

@@ -7,7 +7,7 @@ struct work {
     struct ad_inbox_query inbox;
     struct ad_service *s;
     struct ad_events_query *e;
-    bool replay;
+    bool acts; /* replay or discard */
 };
 
 static const char *const state_names[] = { "pending",     "retry",     "dead", "done",
@@ -17,7 +17,7 @@ static void on_answer(struct ad_inbox_query *q)
 {
     struct work *w = q->data;
     struct ad_events_query *e = w->e;
-    if (w->replay && !q->err && q->changed > 0 && !q->dry_run) {
+    if (w->acts && !q->err && q->changed > 0 && !q->dry_run) {
         ad_dispatch_reload(w->s->dispatch, q->lowest);
     }
     e->q.err = q->err;
@@ -66,7 +66,7 @@ static enum ad_err start(struct ad_service *s, struct ad_events_query *e, inbox_
     }
     w->s = s;
     w->e = e;
-    w->replay = fn == ad_inbox_replay;
+    w->acts = fn == ad_inbox_replay || fn == ad_inbox_discard;
     enum ad_err err = filter(e, &w->inbox.filter, &e->q.info);
     if (!err) {
         w->inbox.seq = e->id;

@@ -35,7 +35,7 @@ static struct ad_schema *schema;
 static struct ad_registry *registry;
 static struct ad_dispatch *dispatch;
 static struct probe a, b;
-static bool closed;
+static bool closed, no_memory;
 
 static void on_closed(void *ctx)
 {
@@ -205,9 +205,11 @@ static int64_t receive(unsigned record, unsigned n)
     world_until_true(&w, &d.done);
     ck_assert_int_eq(d.append.err, AD_OK);
     int64_t seq = d.d.events[0].seq;
-    if (dispatch) {
-        ad_dispatch_push(dispatch, d.d.events, d.d.events_n);
+    if (no_memory) {
+        heap_fail(0, SIZE_MAX);
     }
+    ad_dispatch_push(dispatch, d.d.events, d.d.events_n);
+    heap_fail(0, 0);
     ad_buf_fini(&body);
     ad_arena_fini(&d.arena);
     return seq;
@@ -227,6 +229,14 @@ static bool nothing_running(void *ctx)
     struct ad_dispatch_stats s;
     ad_dispatch_stats(dispatch, &s);
     return s.running == 0 && !s.behind;
+}
+
+static bool is_level(void *ctx)
+{
+    (void)ctx;
+    struct ad_dispatch_stats s;
+    ad_dispatch_stats(dispatch, &s);
+    return !s.behind;
 }
 
 /* As world_until, with time passing in small steps. */
@@ -466,6 +476,20 @@ START_TEST(events_beyond_the_window_stay_in_sql_and_are_handled_in_order)
 }
 END_TEST
 
+typedef enum ad_err (*operator_fn)(struct ad_inbox *in, struct ad_inbox_query *q);
+
+static void operate(operator_fn fn, int64_t seq)
+{
+    struct shown s = { .done = false };
+    s.q = (struct ad_inbox_query){
+        .filter = { .state = -1 }, .seq = seq, .cb = on_shown, .data = &s
+    };
+    ck_assert_int_eq(fn(inbox, &s.q), AD_OK);
+    world_until_true(&w, &s.done);
+    ck_assert_int_eq(s.q.changed, 1);
+    ad_dispatch_reload(dispatch, s.q.lowest);
+}
+
 START_TEST(replayed_event_runs_again)
 {
     probe_init(&a, "a", AD_HANDLER_EACH);
@@ -475,17 +499,163 @@ START_TEST(replayed_event_runs_again)
     world_until(&w, nothing_pending, NULL);
     ck_assert(shows(seq, "\"dead\""));
     a.outcome = AD_OUTCOME_DONE;
-    struct shown s = { .done = false };
-    ad_buf_init(&s.out, 1 << 16);
-    s.q = (struct ad_inbox_query){ .seq = seq, .out = &s.out, .cb = on_shown, .data = &s };
-    ck_assert_int_eq(ad_inbox_replay(inbox, &s.q), AD_OK);
-    world_until_true(&w, &s.done);
-    ck_assert_int_eq(s.q.changed, 1);
-    ad_buf_fini(&s.out);
-    ad_dispatch_reload(dispatch, s.q.lowest);
+    operate(ad_inbox_replay, seq);
     world_until_count(&w, &a.runs, 2);
     world_until(&w, nothing_pending, NULL);
     ck_assert(shows(seq, "\"done\""));
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(replaying_an_event_in_retry_runs_it_at_once_with_its_attempts_forgotten)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.outcome = AD_OUTCOME_RETRY;
+    a.h.retry_base_ms = 3600000;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    world_settle(&w);
+    while (!shows(seq, "\"retry\"")) {
+        world_settle(&w);
+    }
+    a.outcome = AD_OUTCOME_DONE;
+    operate(ad_inbox_replay, seq);
+    world_until_count(&w, &a.runs, 3);
+    ck_assert_int_eq(a.first[1], seq);
+    ck_assert_uint_eq(a.attempt[1], 1);
+    world_until(&w, nothing_pending, NULL);
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(discarding_an_event_in_retry_releases_its_subject)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.outcome = AD_OUTCOME_RETRY;
+    a.h.retry_base_ms = 3600000;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    int64_t next = receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    while (!shows(seq, "\"retry\"")) {
+        world_settle(&w);
+    }
+    a.outcome = AD_OUTCOME_DONE;
+    operate(ad_inbox_discard, seq);
+    world_until_count(&w, &a.runs, 2);
+    ck_assert_int_eq(a.first[1], next);
+    world_until(&w, nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 2);
+    ck_assert(shows(seq, "\"discarded\""));
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(event_discarded_under_a_running_handler_stays_discarded)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.at_once = false;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    int64_t waiting = receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    operate(ad_inbox_discard, waiting);
+    operate(ad_inbox_discard, seq);
+    world_until(&w, is_level, NULL);
+    ad_invocation_done(a.inv[0], AD_OUTCOME_DONE, NULL);
+    world_until(&w, nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 1);
+    ck_assert(shows(seq, "\"discarded\""));
+    ck_assert(shows(waiting, "\"discarded\""));
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(replayed_event_goes_before_a_younger_one_that_is_in_retry)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.outcome = AD_OUTCOME_DEAD;
+    a.h.retry_base_ms = 3600000;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    world_until(&w, nothing_pending, NULL);
+    a.outcome = AD_OUTCOME_RETRY;
+    int64_t younger = receive(1, 1);
+    world_until_count(&w, &a.runs, 2);
+    while (!shows(younger, "\"retry\"")) {
+        world_settle(&w);
+    }
+    a.outcome = AD_OUTCOME_DONE;
+    operate(ad_inbox_replay, seq);
+    world_until_count(&w, &a.runs, 3);
+    ck_assert_int_eq(a.first[2], seq);
+    world_settle(&w);
+    ck_assert_uint_eq(a.runs, 3); /* the younger one still pauses */
+    world_advance(&w, 3600001);
+    world_until_count(&w, &a.runs, 4);
+    ck_assert_int_eq(a.first[3], younger);
+    world_until(&w, nothing_pending, NULL);
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(settle_that_fails_is_tried_again_and_nothing_runs_twice)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.at_once = false;
+    dispatch_open(100);
+    receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    heap_fail(0, SIZE_MAX);
+    ad_invocation_done(a.inv[0], AD_OUTCOME_DONE, NULL);
+    world_settle(&w);
+    ck_assert(heap_failed());
+    heap_fail(0, 0);
+    ck_assert_int_eq(ad_inbox_pending(inbox), 1);
+    pass_until(nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 1);
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(handler_that_ends_after_close_began_finds_its_event_done)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.at_once = false;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    int64_t left = receive(2, 1);
+    world_until_count(&w, &a.runs, 2);
+    closed = false;
+    ad_dispatch_stop(dispatch);
+    ad_dispatch_close(dispatch, on_closed, &closed);
+    world_settle(&w);
+    ck_assert(!closed);
+    ad_invocation_done(a.inv[0], AD_OUTCOME_DONE, NULL);
+    ad_invocation_done(a.inv[1], AD_OUTCOME_RETRY, "closing");
+    ck_assert(!closed); /* never from inside done */
+    world_until_true(&w, &closed);
+    dispatch = NULL;
+    ad_registry_free(registry);
+    ck_assert(shows(seq, "\"done\""));
+    ck_assert(shows(left, "\"pending\""));
+}
+END_TEST
+
+START_TEST(without_memory_events_wait_in_sql_and_come_later)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    dispatch_open(100);
+    world_until(&w, is_level, NULL);
+    no_memory = true;
+    receive(1, 1);
+    receive(1, 1);
+    no_memory = false;
+    pass_until(nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 2);
+    ck_assert_int_lt(a.first[0], a.first[1]);
     dispatch_close();
 }
 END_TEST
@@ -545,6 +715,13 @@ static Suite *dispatch_suite(void)
         after_a_restart_only_handlers_that_had_not_finished_run_again,
         events_beyond_the_window_stay_in_sql_and_are_handled_in_order,
         replayed_event_runs_again,
+        replaying_an_event_in_retry_runs_it_at_once_with_its_attempts_forgotten,
+        discarding_an_event_in_retry_releases_its_subject,
+        event_discarded_under_a_running_handler_stays_discarded,
+        replayed_event_goes_before_a_younger_one_that_is_in_retry,
+        settle_that_fails_is_tried_again_and_nothing_runs_twice,
+        handler_that_ends_after_close_began_finds_its_event_done,
+        without_memory_events_wait_in_sql_and_come_later,
         event_that_no_handler_wants_is_done,
         while_held_nothing_runs_and_release_runs_it_all,
         closing_under_a_running_handler_leaves_its_event_pending,
