@@ -55,7 +55,7 @@ struct ad_refresh {
     struct ad_call call;
     struct ad_buf path;
     struct ad_arena doc_arena;
-    const struct ad_json *doc; /* the last answer */
+    const struct ad_json *doc; /* the last answer, when it makes sense */
     struct ad_list changes;
     unsigned changes_n;
     struct ad_store_req req;
@@ -467,12 +467,12 @@ static void on_attributes(struct ad_call *call)
 {
     struct ad_refresh *r = ad_container_of(call, struct ad_refresh, call);
     struct ad_object *o = &ad_container_of(r->at, struct listed, link)->object;
-    const struct ad_json *data = ad_json_get(r->doc, "data");
     enum ad_err err = call->err;
     if (err || r->canceled) {
         refresh_end(r, err ? err : AD_ERR_CANCELED, err ? &call->info : NULL);
         return;
     }
+    const struct ad_json *data = ad_json_get(r->doc, "data");
     AD_JSON_FOREACH (v, data) {
         err = err ? err : read_attribute(r, o, v);
     }

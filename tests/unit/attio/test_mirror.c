@@ -1,0 +1,946 @@
+#include "attio/mirror.h"
+
+#include "fixture.h"
+#include "support/run.h"
+
+#include <stdio.h>
+
+/* Objects and attributes stand in SQL as a refresh would have left them; ids are numbers. */
+#define O "00000000-0000-4000-8000-0000000000a1"
+#define O_TABLE "attiod_o_00000000_0000_4000_8000_0000000000a1"
+#define O2 "00000000-0000-4000-8000-0000000000a2"
+#define R(n) "10000000-0000-4000-8000-00000000000" #n
+#define WS "20000000-0000-4000-8000-000000000001"
+#define ATTR(n) "30000000-0000-4000-8000-0000000000" #n
+#define COL(n) "a_30000000_0000_4000_8000_0000000000" #n
+
+static struct attio_fixture f;
+static struct ad_inbox *in;
+static struct ad_schema *schema;
+static struct ad_mirror *m;
+static unsigned late_ms;
+
+static void attribute(const char *object, const char *id, int position, const char *slug,
+                      const char *type, bool multi, bool archived)
+{
+    char sql[900];
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO attiod_attribute VALUES ('%s', '%s', %d, '%s', 'T', '%s', %d, 1, 0,"
+                   " 0, %d, 1) ON CONFLICT DO UPDATE SET slug = excluded.slug, archived ="
+                   " excluded.archived, multiselect = excluded.multiselect",
+                   object, id, position, slug, type, multi, archived);
+    fixture_sql(&f, sql);
+}
+
+static void object(const char *id, int position, const char *slug)
+{
+    char sql[400];
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO attiod_object VALUES ('%s', '" WS "', %d, '%s', NULL, NULL, 0)"
+                   " ON CONFLICT DO UPDATE SET slug = excluded.slug",
+                   id, position, slug);
+    fixture_sql(&f, sql);
+}
+
+static void on_closed(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static void layers_close(void)
+{
+    bool closed = false;
+    ad_mirror_close(m);
+    ad_schema_close(schema, on_closed, &closed);
+    world_until_true(&f.w, &closed);
+}
+
+/* The schema as SQL has it now: as after a restart, or a refresh. */
+static void layers_open(void)
+{
+    struct ad_errinfo info = { 0 };
+    struct ad_schema_opts so = { .store = f.store,
+                                 .client = f.client,
+                                 .clock = ad_loop_clock(f.w.loop),
+                                 .timers = ad_loop_timers(f.w.loop),
+                                 .metrics = f.metrics };
+    ck_assert_int_eq(ad_schema_open(&so, &schema, &info), AD_OK);
+    struct ad_mirror_opts mo = { .store = f.store,
+                                 .schema = schema,
+                                 .inbox = in,
+                                 .clock = ad_loop_clock(f.w.loop),
+                                 .metrics = f.metrics,
+                                 .late_ms = late_ms };
+    ck_assert_int_eq(ad_mirror_open(&mo, &m, &info), AD_OK);
+}
+
+static void reopen(void)
+{
+    layers_close();
+    layers_open();
+}
+
+static void setup(void)
+{
+    fixture_open(&f);
+    struct ad_errinfo info = { 0 };
+    struct ad_inbox_opts io = { .store = f.store,
+                                .clock = ad_loop_clock(f.w.loop),
+                                .timers = ad_loop_timers(f.w.loop),
+                                .metrics = f.metrics,
+                                .pending_max = 1000,
+                                .body_ms = 1000000000,
+                                .key_ms = 1000000000 };
+    ck_assert_int_eq(ad_inbox_open(&io, &in, &info), AD_OK);
+    object(O, 0, "people");
+    attribute(O, ATTR(01), 1, "job_title", "text", false, false);
+    late_ms = 0;
+    layers_open();
+}
+
+static void teardown(void)
+{
+    layers_close();
+    ad_inbox_close(in);
+    fixture_close(&f);
+}
+
+/* --- Operations --- */
+
+static void on_op(struct ad_mirror_op *op)
+{
+    *(bool *)op->data = true;
+}
+
+static const struct ad_object *the_object(void)
+{
+    const struct ad_object *o = ad_schema_object(schema, AD_STR(O));
+    ck_assert_ptr_nonnull(o);
+    return o;
+}
+
+static void prepare(struct ad_mirror_op *op, int64_t version, bool *done)
+{
+    *done = false;
+    op->object = op->object ? op->object : the_object();
+    op->version = version;
+    op->workspace_id = AD_STR(WS);
+    op->cb = on_op;
+    op->data = done;
+}
+
+static void apply_op(struct ad_mirror_op *op, int64_t version, const char *text)
+{
+    bool done;
+    prepare(op, version, &done);
+    char *copy = strdup(text);
+    enum ad_err err = ad_mirror_apply(m, op, ad_str_c(copy));
+    free(copy); /* the text may go */
+    ck_assert_msg(err == AD_OK, "%s", op->info.msg);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_msg(op->err == AD_OK, "%s", op->info.msg);
+}
+
+static struct ad_mirror_op apply(int64_t version, const char *text)
+{
+    struct ad_mirror_op op = { .bulk = version % 2 };
+    apply_op(&op, version, text);
+    return op;
+}
+
+static struct ad_mirror_op apply_at(int64_t version, int64_t accurate_ns, const char *text)
+{
+    struct ad_mirror_op op = { .accurate_ns = accurate_ns };
+    apply_op(&op, version, text);
+    return op;
+}
+
+static struct ad_mirror_op delete_at(int64_t version, const char *id)
+{
+    struct ad_mirror_op op = { .bulk = false };
+    bool done;
+    struct ad_str ids[] = { ad_str_c(id) };
+    prepare(&op, version, &done);
+    ck_assert_int_eq(ad_mirror_delete(m, &op, ids, 1), AD_OK);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_msg(op.err == AD_OK, "%s", op.info.msg);
+    return op;
+}
+
+#define RECORD(id, title)                                                                         \
+    "{\"id\":{\"workspace_id\":\"" WS "\",\"object_id\":\"" O "\",\"record_id\":\"" id            \
+    "\"},\"created_at\":\"2026-01-01T00:00:00.000000001Z\",\"values\":{\"job_title\":[{\"value\"" \
+    ":\"" title "\",\"active_until\":null}]}}"
+#define PAGE(...) "{\"data\":[" __VA_ARGS__ "]}"
+
+static void assert_counts(struct ad_mirror_op op, unsigned created, unsigned updated,
+                          unsigned unchanged, unsigned stale)
+{
+    ck_assert_msg(op.created == created && op.updated == updated && op.unchanged == unchanged &&
+                      op.stale == stale,
+                  "%u created, %u updated, %u unchanged, %u stale", op.created, op.updated,
+                  op.unchanged, op.stale);
+}
+
+static void assert_text(const char *sql, const char *want)
+{
+    ck_assert_msg(fixture_text_is(&f, sql, want), "%s is not %s", sql, want);
+}
+
+/* --- Rows --- */
+
+START_TEST(records_become_rows_under_their_names)
+{
+    struct ad_mirror_op op = apply(7, PAGE(RECORD(R(1), "Boss") "," RECORD(R(2), "Cook")));
+    ck_assert_uint_eq(op.seen, 2);
+    assert_counts(op, 2, 0, 0, 0);
+    assert_text("SELECT group_concat(record_id || job_title) FROM people ORDER BY record_id",
+                R(1) "Boss," R(2) "Cook");
+    assert_text("SELECT _raw FROM people_live WHERE record_id = '" R(1) "'", RECORD(R(1), "Boss"));
+    assert_text("SELECT created_at FROM people LIMIT 1", "2026-01-01T00:00:00.000000001Z");
+    assert_text("SELECT _workspace_id FROM people LIMIT 1", WS);
+    assert_text("SELECT _synced_at FROM people LIMIT 1", "2026-01-01T00:00:00.000Z");
+    ck_assert_int_eq(fixture_i64(&f, "SELECT max(_version) FROM people"), 7);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people WHERE _deleted_at IS NULL"
+                                     " AND _accurate_at IS NULL"),
+                     2);
+}
+END_TEST
+
+START_TEST(one_record_alone_is_an_answer_too)
+{
+    assert_counts(apply(1, "{\"data\":" RECORD(R(1), "Boss") "}"), 1, 0, 0, 0);
+    assert_counts(apply(2, "{\"data\":[]}"), 0, 0, 0, 0);
+    assert_text("SELECT job_title FROM people", "Boss");
+}
+END_TEST
+
+START_TEST(unchanged_records_cost_no_write)
+{
+    apply(1, PAGE(RECORD(R(1), "Boss") "," RECORD(R(2), "Cook")));
+    int64_t before = fixture_i64(&f, "SELECT sum(_version) FROM people");
+    assert_counts(
+        apply(2, PAGE(RECORD(R(1), "Boss") "," RECORD(R(2), "Chef") "," RECORD(R(3), "x"))), 1, 1,
+        1, 0);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT sum(_version) FROM people"), before + 1 + 2);
+    assert_text("SELECT group_concat(job_title) FROM (SELECT * FROM people ORDER BY record_id)",
+                "Boss,Chef,x");
+}
+END_TEST
+
+START_TEST(an_older_answer_after_a_newer_one_is_stale)
+{
+    apply(5, PAGE(RECORD(R(1), "new")));
+    assert_counts(apply(4, PAGE(RECORD(R(1), "old"))), 0, 0, 0, 1);
+    assert_counts(apply(5, PAGE(RECORD(R(1), "same version"))), 0, 0, 0, 1);
+    assert_text("SELECT job_title FROM people", "new");
+}
+END_TEST
+
+START_TEST(an_older_answer_after_one_that_showed_nothing_new_is_stale)
+{
+    apply(1, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "a")));
+    assert_counts(apply(5, PAGE(RECORD(R(1), "a"))), 0, 0, 1, 0);
+    /* sent before version 5, arrives after it: what it says of R(1) is past, of R(2) it is news */
+    assert_counts(apply(4, PAGE(RECORD(R(1), "b") "," RECORD(R(2), "b"))), 0, 1, 0, 1);
+    assert_counts(delete_at(3, R(1)), 0, 0, 0, 1);
+    assert_counts(apply(6, PAGE(RECORD(R(1), "c"))), 0, 1, 0, 0);
+    assert_text("SELECT group_concat(job_title) FROM (SELECT * FROM people_live ORDER BY 1)",
+                "c,b");
+}
+END_TEST
+
+START_TEST(what_can_no_longer_be_late_is_forgotten)
+{
+    late_ms = 1000;
+    reopen();
+    apply(1, PAGE(RECORD(R(1), "a")));
+    apply(5, PAGE(RECORD(R(1), "a")));
+    world_advance(&f.w, 1001);
+    assert_counts(apply(7, PAGE(RECORD(R(2), "a"))), 1, 0, 0, 0);
+    assert_counts(apply(4, PAGE(RECORD(R(1), "b"))), 0, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(an_answer_of_an_older_state_is_stale)
+{
+    apply_at(1, 1000, PAGE(RECORD(R(1), "a")));
+    assert_counts(apply_at(2, 999, PAGE(RECORD(R(1), "b"))), 0, 0, 0, 1);
+    assert_counts(apply_at(3, 1000, PAGE(RECORD(R(1), "c"))), 0, 1, 0, 0);
+    assert_counts(apply_at(4, 2000, PAGE(RECORD(R(1), "c"))), 0, 0, 1, 0);
+    assert_counts(apply_at(5, 1500, PAGE(RECORD(R(1), "b"))), 0, 0, 0, 1); /* a lagging replica */
+    assert_counts(apply_at(6, 0, PAGE(RECORD(R(1), "d"))), 0, 1, 0, 0);
+    assert_counts(apply_at(7, 1, PAGE(RECORD(R(1), "e"))), 0, 0, 0, 1);
+    assert_text("SELECT job_title FROM people", "d");
+    assert_text("SELECT coalesce(_accurate_at, 'none') FROM people", "none");
+}
+END_TEST
+
+START_TEST(a_tombstone_keeps_its_version)
+{
+    apply(1, PAGE(RECORD(R(1), "a")));
+    assert_counts(delete_at(5, R(1)), 0, 1, 0, 0);
+    assert_counts(apply(4, PAGE(RECORD(R(1), "a"))), 0, 0, 0, 1);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people_live"), 0);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people WHERE _deleted_at NOT NULL"), 1);
+    assert_counts(delete_at(8, R(1)), 0, 1, 0, 0);
+    assert_counts(apply(7, PAGE(RECORD(R(1), "b"))), 0, 0, 0, 1);
+    assert_counts(apply(9, PAGE(RECORD(R(1), "a"))), 0, 1, 0, 0); /* restored, content as before */
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people_live"), 1);
+}
+END_TEST
+
+START_TEST(an_unknown_record_gets_a_tombstone_too)
+{
+    assert_counts(delete_at(5, R(1)), 0, 1, 0, 0);
+    assert_counts(apply(4, PAGE(RECORD(R(1), "a"))), 0, 0, 0, 1);
+    assert_counts(delete_at(4, R(1)), 0, 0, 0, 1);
+    assert_counts(apply(6, PAGE(RECORD(R(1), "a"))), 0, 1, 0, 0);
+    assert_text("SELECT job_title FROM people_live", "a");
+}
+END_TEST
+
+START_TEST(a_record_listed_twice_counts_once)
+{
+    assert_counts(apply(1, PAGE(RECORD(R(1), "a") "," RECORD(R(1), "b"))), 1, 0, 0, 1);
+    assert_text("SELECT job_title FROM people", "a");
+}
+END_TEST
+
+static unsigned calls;
+static char last_id[40], last_created_at[40];
+
+static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at)
+{
+    (void)op;
+    calls++;
+    (void)snprintf(last_id, sizeof(last_id), "%.*s", AD_FMT(record_id));
+    (void)snprintf(last_created_at, sizeof(last_created_at), "%.*s", AD_FMT(created_at));
+}
+
+START_TEST(each_record_is_told_before_it_is_queued)
+{
+    struct ad_mirror_op op = { .on_record = on_record };
+    apply_op(&op, 1, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "b")));
+    ck_assert_uint_eq(calls, 2);
+    ck_assert_str_eq(last_id, R(2));
+    ck_assert_str_eq(last_created_at, "2026-01-01T00:00:00.000000001Z");
+}
+END_TEST
+
+START_TEST(an_answer_that_is_none_changes_nothing)
+{
+    static const char *const rows[] = {
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"data\":7}",
+        "{\"data\":null}",
+        PAGE("7"),
+        PAGE("{}"),
+        PAGE("{\"id\":{\"record_id\":\"x\"}}"),
+        PAGE(RECORD(R(1), "a") ",{\"id\":{}}"),
+        PAGE(RECORD(R(1), "a")) "]",
+        "{\"data\":[" RECORD(R(1), "a"),
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        struct ad_mirror_op op = { .on_record = on_record };
+        bool done;
+        prepare(&op, 1, &done);
+        ck_assert_int_eq(ad_mirror_apply(m, &op, ad_str_c(rows[i])), AD_ERR_PARSE);
+    }
+    ck_assert_uint_eq(calls, 0);
+    struct ad_mirror_op op = { .object = the_object() };
+    ck_assert_int_eq(ad_mirror_apply(m, &op, AD_STR(PAGE())), AD_ERR_INVALID);
+    op.version = 1;
+    ck_assert_int_eq(ad_mirror_delete(m, &op, NULL, 0), AD_ERR_INVALID);
+    op.workspace_id = AD_STR(WS);
+    struct ad_str bad = AD_STR("x");
+    ck_assert_int_eq(ad_mirror_delete(m, &op, &bad, 1), AD_ERR_INVALID);
+    ck_assert_int_eq(ad_mirror_settle(m, &op), AD_ERR_INVALID);
+}
+END_TEST
+
+static char *big_page(unsigned n, const char *title)
+{
+    struct ad_buf b;
+    ad_buf_init(&b, (size_t)64 << 20);
+    ad_buf_put(&b, AD_STR("{\"data\":["));
+    for (unsigned i = 0; i < n; i++) {
+        ad_buf_fmt(&b,
+                   "%s{\"id\":{\"record_id\":\"10000000-0000-4000-8000-%012u\"},\"created_at\":"
+                   "\"2026-01-01T00:00:%02u.000000000Z\",\"values\":{\"job_title\":[{\"value\":"
+                   "\"%s%u\"}]}}",
+                   i ? "," : "", i, i % 60, title, i);
+    }
+    ad_buf_put(&b, AD_STR("]}"));
+    char *text = strndup(ad_buf_str(&b).p, ad_buf_len(&b));
+    ad_buf_fini(&b);
+    return text;
+}
+
+START_TEST(a_page_comes_in_chunks_and_is_counted_as_one)
+{
+    char *first = big_page(1234, "a");
+    char *second = big_page(1300, "a");
+    char *third = big_page(1300, "b");
+    assert_counts(apply(1, first), 1234, 0, 0, 0);
+    assert_counts(apply(2, second), 66, 0, 1234, 0);
+    assert_counts(apply(3, third), 0, 1300, 0, 0);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people WHERE job_title LIKE 'b%'"),
+                     1300);
+    free(first);
+    free(second);
+    free(third);
+}
+END_TEST
+
+START_TEST(rows_much_larger_than_the_answer_are_read_in_smaller_pieces)
+{
+    char *page = big_page(40, "a");
+    apply(1, page);
+    fixture_sql(&f, "UPDATE " O_TABLE " SET _raw = printf('%1000000d', 1)");
+    assert_counts(apply(2, page), 0, 40, 0, 0);
+    free(page);
+}
+END_TEST
+
+/* --- Events --- */
+
+static void events(void)
+{
+    fixture_sql(&f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4)"
+                    " INSERT INTO attiod_inbox (part, received_at, state, type, subject, body)"
+                    " SELECT 0, 1, i = 2, 'x.y', 's', '{}' FROM n");
+    ad_inbox_note_done(in, -4);
+}
+
+#define DONE "SELECT group_concat(seq) FROM (SELECT seq FROM attiod_inbox WHERE state = 3)"
+
+START_TEST(events_are_done_with_the_rows_that_complete_them)
+{
+    events();
+    struct ad_mirror_op op = { .done = (int64_t[]){ 1, 2 }, .done_n = 2 };
+    apply_op(&op, 1, PAGE(RECORD(R(1), "a")));
+    assert_text(DONE, "1,2");
+    ck_assert_int_eq(ad_inbox_pending(in), 2);
+    struct ad_mirror_op again = { .done = (int64_t[]){ 3 }, .done_n = 1 };
+    apply_op(&again, 2, PAGE(RECORD(R(1), "a"))); /* nothing to write */
+    assert_text(DONE, "1,2,3");
+    struct ad_mirror_op none = { .done = (int64_t[]){ 3, 4 }, .done_n = 2 };
+    apply_op(&none, 3, PAGE());
+    assert_text(DONE, "1,2,3,4");
+    ck_assert_int_eq(ad_inbox_pending(in), 0);
+}
+END_TEST
+
+START_TEST(events_without_rows_are_settled_alone)
+{
+    events();
+    bool done;
+    struct ad_mirror_op op = { .done = (int64_t[]){ 1, 4 }, .done_n = 2 };
+    prepare(&op, 0, &done);
+    op.object = NULL;
+    ck_assert_int_eq(ad_mirror_settle(m, &op), AD_OK);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(op.err, AD_OK);
+    assert_text(DONE, "1,4");
+    ck_assert_int_eq(ad_inbox_pending(in), 2);
+}
+END_TEST
+
+START_TEST(a_delete_settles_too)
+{
+    events();
+    bool done;
+    struct ad_mirror_op op = { .done = (int64_t[]){ 1 }, .done_n = 1 };
+    struct ad_str ids[] = { AD_STR(R(1)), AD_STR(R(2)) };
+    prepare(&op, 1, &done);
+    ck_assert_int_eq(ad_mirror_delete(m, &op, ids, 2), AD_OK);
+    world_until_true(&f.w, &done);
+    ck_assert_uint_eq(op.updated, 2);
+    assert_text(DONE, "1");
+}
+END_TEST
+
+START_TEST(operations_on_one_object_keep_their_order)
+{
+    struct ad_mirror_op ops[20] = { { .version = 0 } };
+    bool done[20];
+    for (int i = 0; i < 20; i++) {
+        char title[16];
+        char text[600];
+        (void)snprintf(title, sizeof(title), "t%d", i);
+        (void)snprintf(text, sizeof(text),
+                       "{\"data\":[{\"id\":{\"record_id\":\"" R(1) "\"},\"values\":{\"job_title\":"
+                                                                   "[{\"value\":\"%s\"}]}}]}",
+                       title);
+        prepare(&ops[i], i + 1, &done[i]);
+        ops[i].bulk = i % 2;
+        ck_assert_int_eq(ad_mirror_apply(m, &ops[i], ad_str_c(text)), AD_OK);
+    }
+    world_until_true(&f.w, &done[19]);
+    for (int i = 0; i < 20; i++) {
+        ck_assert(done[i]);
+        ck_assert_uint_eq(i ? ops[i].updated : ops[i].created, 1);
+    }
+    assert_text("SELECT job_title FROM people", "t19");
+}
+END_TEST
+
+/* --- Types --- */
+
+static const char every_type[] = "{\"data\":{\"id\":{\"record_id\":\"" R(
+    1) "\"},\"created_at\":\"2026-01-01T00:00:00Z\","
+       "\"values\":{"
+       "\"text\":[{\"value\":\"it's \\\"q\\\" \\u00e9\"}],"
+       "\"number\":[{\"value\":1.5}],\"whole\":[{\"value\":9007199254740993}],"
+       "\"checkbox\":[{\"value\":true}],"
+       "\"currency\":[{\"currency_value\":10000.25,\"currency_code\":\"EUR\"}],"
+       "\"date\":[{\"value\":\"2026-02-03\"}],"
+       "\"timestamp\":[{\"value\":\"2026-02-03T04:05:06.123456789Z\"}],"
+       "\"rating\":[{\"value\":4}],"
+       "\"status\":[{\"status\":{\"title\":\"Won\",\"id\":{\"status_id\":\"s1\"}}}],"
+       "\"select\":[{\"option\":{\"title\":\"A\",\"id\":{\"option_id\":\"o1\"}}}],"
+       "\"tags\":[{\"option\":{\"title\":\"A\",\"id\":{\"option_id\":\"o1\"}}},"
+       "{\"option\":{\"title\":\"B\",\"id\":{\"option_id\":\"o2\"}}}],"
+       "\"company\":[{\"target_object\":\"companies\",\"target_record_id\":\"" R(
+           2) "\"}],"
+              "\"owner\":[{\"referenced_actor_type\":\"workspace-member\",\"referenced_actor_id\":"
+              "\"w1\"}],"
+              "\"place\":[{\"line_1\":\"1 High St\",\"line_2\":null,\"locality\":\"Bath\","
+              "\"country_code\":\"GB\",\"latitude\":\"51.38\",\"longitude\":\"-2.36\"}],"
+              "\"domains\":[{\"domain\":\"a.example.com\",\"root_domain\":\"example.com\"}],"
+              "\"email_addresses\":[{\"email_address\":\"a@b.com\",\"original_email_address\":\"A@"
+              "b.com\","
+              "\"email_domain\":\"b.com\",\"email_root_domain\":\"b.com\",\"email_local_"
+              "specifier\":\"a\"},"
+              "{\"email_address\":\"c@d.com\"}],"
+              "\"phone\":[{\"phone_number\":\"+4412\",\"original_phone_number\":\"012\","
+              "\"country_code\":\"GB\"}],"
+              "\"last_interaction\":[{\"interaction_type\":\"email\",\"interacted_at\":"
+              "\"2026-01-02T03:04:05.000000000Z\",\"owner_actor\":{\"type\":\"workspace-member\","
+              "\"id\":"
+              "\"w2\"}}],"
+              "\"name\":[{\"first_name\":\"Ada\",\"last_name\":\"Byron\",\"full_name\":\"Ada "
+              "Byron\"}],"
+              "\"new_type\":[{\"x\":[1,2]}],"
+              "\"empty\":[],\"absent_column\":[{\"value\":1}]}}}";
+
+static const struct {
+    const char *id, *slug, *type;
+    bool multi;
+} attributes[] = {
+    { ATTR(11), "text", "text", false },
+    { ATTR(12), "number", "number", false },
+    { ATTR(13), "whole", "number", false },
+    { ATTR(14), "checkbox", "checkbox", false },
+    { ATTR(15), "currency", "currency", false },
+    { ATTR(16), "date", "date", false },
+    { ATTR(17), "timestamp", "timestamp", false },
+    { ATTR(18), "rating", "rating", false },
+    { ATTR(19), "status", "status", false },
+    { ATTR(20), "select", "select", false },
+    { ATTR(21), "tags", "select", true },
+    { ATTR(22), "company", "record-reference", false },
+    { ATTR(23), "owner", "actor-reference", false },
+    { ATTR(24), "place", "location", false },
+    { ATTR(25), "domains", "domain", true },
+    { ATTR(26), "email_addresses", "email-address", true },
+    { ATTR(27), "phone", "phone-number", false },
+    { ATTR(28), "last_interaction", "interaction", false },
+    { ATTR(29), "name", "personal-name", false },
+    { ATTR(30), "new_type", "hologram", false },
+    { ATTR(31), "empty", "text", false },
+    { ATTR(32), "record_id", "text", false },
+    { ATTR(33), "created_at", "timestamp", false },
+};
+
+static const struct {
+    const char *expression, *want;
+} columns[] = {
+    { "text", "it's \"q\" \xc3\xa9" },
+    { "typeof(number) || number", "real1.5" },
+    { "typeof(whole) || whole", "integer9007199254740993" },
+    { "typeof(checkbox) || checkbox", "integer1" },
+    { "typeof(currency) || currency", "real10000.25" },
+    { "currency_currency_code", "EUR" },
+    { "typeof(currency_currency_value)", "real" },
+    { "date", "2026-02-03" },
+    { "timestamp", "2026-02-03T04:05:06.123456789Z" },
+    { "typeof(rating) || rating", "integer4" },
+    { "status || status_title || status_id", "WonWons1" },
+    { "\"select\" || select_title || select_id", "AAo1" },
+    { "tags", "[\"A\",\"B\"]" },
+    { "tags_title || tags_id", "Ao1" },
+    { "company || company_target_object || company_target_record_id", R(2) "companies" R(2) },
+    { "owner || owner_referenced_actor_type", "w1workspace-member" },
+    { "place ->> 'locality'", "Bath" },
+    { "place -> 'line_2'", "null" },
+    { "place -> 'region'", "null" },
+    { "place_line_1 || place_country_code || place_latitude || place_longitude",
+      "1 High StGB51.38-2.36" },
+    { "domains", "[\"a.example.com\"]" },
+    { "domains_root_domain || ' ' || domain", "example.com a.example.com" },
+    { "email_addresses", "[\"a@b.com\",\"c@d.com\"]" },
+    { "email_addresses_original_email_address || email_addresses_email_domain", "A@b.comb.com" },
+    { "email", "a@b.com" },
+    { "phone || phone_country_code", "+4412GB" },
+    { "last_interaction ->> 'owner_actor_id'", "w2" },
+    { "last_interaction_interacted_at", "2026-01-02T03:04:05.000000000Z" },
+    { "name ->> 'full_name'", "Ada Byron" },
+    { "first_name || last_name || full_name || name_first_name", "AdaByronAda ByronAda" },
+    { "new_type", "{\"x\":[1,2]}" },
+    { "coalesce(empty, 'none')", "none" },
+    { "(job_title IS NULL) || record_id", "1" R(1) },
+    { "created_at", "2026-01-01T00:00:00Z" },
+};
+
+START_TEST(every_type_has_its_columns)
+{
+    for (size_t i = 0; i < AD_LEN(attributes); i++) {
+        attribute(O, attributes[i].id, 10 + (int)i, attributes[i].slug, attributes[i].type,
+                  attributes[i].multi, false);
+    }
+    reopen();
+    assert_counts(apply(1, every_type), 1, 0, 0, 0);
+    for (size_t i = 0; i < AD_LEN(columns); i++) {
+        char sql[200];
+        (void)snprintf(sql, sizeof(sql), "SELECT CAST(%s AS TEXT) FROM people",
+                       columns[i].expression);
+        assert_text(sql, columns[i].want);
+    }
+}
+END_TEST
+
+START_TEST(values_of_unexpected_kinds_are_kept_as_text)
+{
+    attribute(O, ATTR(11), 11, "number", "number", false, false);
+    attribute(O, ATTR(12), 12, "place", "location", false, false);
+    attribute(O, ATTR(13), 13, "tags", "select", true, false);
+    reopen();
+    apply(1, "{\"data\":{\"id\":{\"record_id\":\"" R(
+                 1) "\"},\"values\":{\"job_title\":[{\"value\":{\"a\":1}}],\"number\":[{\"value\":"
+                    "\"n/a\"}],\"place\":[7],\"tags\":{\"not\":\"a list\"}}}}");
+    assert_text("SELECT job_title FROM people", "{\"a\":1}");
+    assert_text("SELECT typeof(number) || number FROM people", "textn/a");
+    assert_text("SELECT (place ->> 'locality' IS NULL) || (tags IS NULL) FROM people", "11");
+}
+END_TEST
+
+/* --- Names --- */
+
+START_TEST(clashing_and_hostile_names_get_others)
+{
+    object(O2, 1, "people_live");
+    attribute(O, ATTR(11), 11, "_raw", "text", false, false);
+    attribute(O, ATTR(12), 12, "JOB_title", "text", false, false);
+    attribute(O, ATTR(13), 13, "amount", "currency", false, false);
+    attribute(O, ATTR(14), 14, "amount_currency_code", "text", false, false);
+    attribute(O, ATTR(15), 15, "mail", "email-address", false, false);
+    attribute(O, ATTR(16), 16, "email", "text", false, false);
+    attribute(O, ATTR(17), 17, "a\"; DROP TABLE attiod_inbox; COMMIT; --", "text", false, false);
+    attribute(O, ATTR(18), 18, "select", "text", false, false);
+    attribute(O, ATTR(19), 19,
+              "a_very_long_name_that_nobody_would_ever_want_to_type_by_hand_even_once", "text",
+              false, false);
+    attribute(O2, ATTR(21), 1, "t", "text", false, false);
+    reopen();
+    apply(1,
+          "{\"data\":{\"id\":{\"record_id\":\"" R(
+              1) "\"},\"values\":{\"_raw\":[{\"value\":\"r\"}],\"JOB_title\":[{\"value\":\"J\"}],"
+                 "\"amount\":[{\"currency_value\":1,\"currency_code\":\"X\"}],"
+                 "\"amount_currency_code\":[{\"value\":\"mine\"}],\"email\":[{\"value\":\"e\"}],"
+                 "\"a\\\"; DROP TABLE attiod_inbox; COMMIT; --\":[{\"value\":\"h\"}],"
+                 "\"select\":[{\"value\":\"s\"}]}}}");
+    assert_text("SELECT _raw__2 || JOB_title__2 || amount_currency_code ||"
+                " amount_currency_code__2 || email || \"select\" ||"
+                " \"a\"\"; DROP TABLE attiod_inbox; COMMIT; --\" FROM people",
+                "rJmineXesh");
+    ck_assert_int_eq(fixture_i64(&f,
+                                 "SELECT count(*) FROM pragma_table_info('people') WHERE name ="
+                                 " 'a_very_long_name_that_nobody_would_ever_want_to_type_by_h__2'"),
+                     1);
+    struct ad_mirror_op op = { .object = ad_schema_object(schema, AD_STR(O2)) };
+    apply_op(&op, 1, "{\"data\":{\"id\":{\"record_id\":\"" R(2) "\"},\"values\":{}}}");
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people_live"), 1);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people_live__2"), 1);
+    assert_text("SELECT record_id FROM people_live", R(1)); /* it was there first */
+    assert_text("SELECT record_id FROM people_live__2_live", R(2));
+}
+END_TEST
+
+START_TEST(our_own_names_are_not_taken)
+{
+    static const char *const slugs[] = { "attiod_inbox", "sqlite_schema", "Attiod_x", "" };
+    static const char *const views[] = { "attiod_inbox__2", "o_sqlite_schema", "Attiod_x__2",
+                                         "__2" };
+    object(O, 0, slugs[_i]);
+    reopen();
+    apply(1, PAGE(RECORD(R(1), "a")));
+    char sql[100];
+    (void)snprintf(sql, sizeof(sql), "SELECT job_title FROM \"%s\"", views[_i]);
+    assert_text(sql, "a");
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_inbox"), 0);
+}
+END_TEST
+
+/* --- Generations --- */
+
+START_TEST(table_and_views_follow_the_schema)
+{
+    apply(1, PAGE(RECORD(R(1), "a")));
+    attribute(O, ATTR(01), 1, "role", "text", false, false); /* renamed */
+    attribute(O, ATTR(02), 2, "score", "number", false, false);
+    reopen();
+    apply(2, "{\"data\":{\"id\":{\"record_id\":\"" R(
+                 2) "\"},\"values\":{\"role\":[{\"value\":\"b\"}],\"score\":[{\"value\":3}]}}}");
+    assert_text("SELECT group_concat(role || coalesce(score, '-')) FROM people", "a-,b3");
+    attribute(O, ATTR(01), 1, "role", "text", false, true); /* archived */
+    reopen();
+    apply(3, "{\"data\":{\"id\":{\"record_id\":\"" R(
+                 3) "\"},\"values\":{\"score\":[{\"value\":4}]}}}");
+    ck_assert_int_eq(
+        fixture_i64(&f, "SELECT count(*) FROM pragma_table_info('people') WHERE name = 'role'"), 0);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM " O_TABLE " WHERE " COL(01) " NOT NULL"),
+                     2);
+    attribute(O, ATTR(01), 1, "role", "text", false, false); /* restored */
+    reopen();
+    apply(4,
+          "{\"data\":{\"id\":{\"record_id\":\"" R(3) "\"},\"values\":{\"role\":[{\"value\":\"c\"}],"
+                                                     "\"score\":[{\"value\":4}]}}}");
+    assert_text("SELECT group_concat(role || coalesce(score, '-')) FROM people", "a-,b3,c4");
+}
+END_TEST
+
+START_TEST(a_slug_that_moves_to_another_object_takes_its_view_along)
+{
+    apply(1, PAGE(RECORD(R(1), "first")));
+    object(O, 0, "persons");
+    object(O2, 1, "people");
+    attribute(O2, ATTR(21), 1, "job_title", "text", false, false);
+    reopen();
+    struct ad_mirror_op op = { .object = ad_schema_object(schema, AD_STR(O2)) };
+    apply_op(&op, 2, PAGE(RECORD(R(2), "second")));
+    apply(3, PAGE(RECORD(R(3), "third")));
+    assert_text("SELECT group_concat(job_title) FROM people", "second");
+    assert_text("SELECT group_concat(job_title) FROM persons_live", "first,third");
+}
+END_TEST
+
+START_TEST(a_database_in_shape_is_left_alone)
+{
+    apply(1, PAGE(RECORD(R(1), "a")));
+    int64_t before = fixture_i64(&f, "PRAGMA schema_version");
+    uint64_t shapes = ad_metric_counter(f.metrics, "attiod_mirror_shapes_total", NULL, "")->v;
+    reopen();
+    apply(2, PAGE(RECORD(R(1), "b")));
+    ck_assert_int_eq(fixture_i64(&f, "PRAGMA schema_version"), before);
+    ck_assert_uint_eq(ad_metric_counter(f.metrics, "attiod_mirror_shapes_total", NULL, "")->v,
+                      shapes);
+}
+END_TEST
+
+/* --- Scan and count --- */
+
+static char found[400];
+
+static void on_scan(struct ad_mirror_scan *s)
+{
+    found[0] = '\0';
+    for (size_t i = 0; i < s->ids_n; i++) {
+        size_t at = strlen(found);
+        (void)snprintf(found + at, sizeof(found) - at, "%c", s->ids[i].p[s->ids[i].n - 1]);
+    }
+    *(bool *)s->data = true;
+}
+
+static struct ad_mirror_scan scan(struct ad_mirror_scan s)
+{
+    bool done = false;
+    s.object = the_object();
+    s.workspace_id = AD_STR(WS);
+    s.cb = on_scan;
+    s.data = &done;
+    ck_assert_int_eq(ad_mirror_scan(m, &s), AD_OK);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_msg(s.err == AD_OK, "%s", s.info.msg);
+    return s;
+}
+
+START_TEST(candidates_for_deletion_are_found)
+{
+    char *page = big_page(6, "a"); /* created at second 0 to 5 */
+    apply(1, page);
+    free(page);
+    apply(3, "{\"data\":{\"id\":{\"record_id\":\"10000000-0000-4000-8000-000000000002\"},"
+             "\"created_at\":\"2026-01-01T00:00:02.000000000Z\",\"values\":{}}}");
+    delete_at(2, "10000000-0000-4000-8000-000000000004");
+    scan((struct ad_mirror_scan){ .version = 3, .max = 10 });
+    ck_assert_str_eq(found, "0135");
+    struct ad_mirror_scan s = scan((struct ad_mirror_scan){ .version = 3, .max = 2 });
+    ck_assert_str_eq(found, "01");
+    ck_assert(s.more);
+    s = scan((struct ad_mirror_scan){
+        .version = 3, .max = 2, .after = AD_STR("10000000-0000-4000-8000-000000000001") });
+    ck_assert_str_eq(found, "35");
+    ck_assert(!s.more);
+    scan((struct ad_mirror_scan){ .version = 9,
+                                  .max = 9,
+                                  .from = AD_STR("2026-01-01T00:00:01Z"),
+                                  .to = AD_STR("2026-01-01T00:00:03Z") });
+    ck_assert_str_eq(found, "12");
+    scan((struct ad_mirror_scan){ .version = 9, .max = 9, .to = AD_STR("2026-01-01T00:00:01Z") });
+    ck_assert_str_eq(found, "0");
+    struct ad_mirror_scan bad = {
+        .object = the_object(), .max = 1, .workspace_id = AD_STR(WS), .from = AD_STR("x")
+    };
+    ck_assert_int_eq(ad_mirror_scan(m, &bad), AD_ERR_INVALID);
+}
+END_TEST
+
+static void on_count(struct ad_mirror_count *c)
+{
+    *(bool *)c->data = true;
+}
+
+START_TEST(rows_are_counted)
+{
+    bool done = false;
+    struct ad_mirror_count c = { .object = the_object(), .cb = on_count, .data = &done };
+    ck_assert_int_eq(ad_mirror_count(m, &c), AD_OK); /* makes the table, too */
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(c.live + c.deleted, 0);
+    apply(1, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "b") "," RECORD(R(3), "c")));
+    delete_at(2, R(2));
+    done = false;
+    ck_assert_int_eq(ad_mirror_count(m, &c), AD_OK);
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(c.live, 2);
+    ck_assert_int_eq(c.deleted, 1);
+}
+END_TEST
+
+/* --- Trouble --- */
+
+START_TEST(an_operation_that_fails_lets_the_next_ones_run)
+{
+    fixture_sql(&f, "CREATE TABLE " O_TABLE " (x)"); /* somebody else's table under our name */
+    struct ad_mirror_op ops[3] = { { .version = 0 } };
+    bool done[3];
+    for (int i = 0; i < 3; i++) {
+        prepare(&ops[i], i + 1, &done[i]);
+        ck_assert_int_eq(ad_mirror_apply(m, &ops[i], AD_STR(PAGE(RECORD(R(1), "a")))), AD_OK);
+    }
+    world_until_true(&f.w, &done[2]);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(done[i]);
+        ck_assert_int_ne(ops[i].err, AD_OK);
+    }
+    fixture_sql(&f, "DROP VIEW IF EXISTS people_live; DROP VIEW IF EXISTS people;"
+                    "DROP TABLE " O_TABLE "; DELETE FROM attiod_shape");
+    reopen();
+    assert_counts(apply(4, PAGE(RECORD(R(1), "a"))), 1, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(no_memory_is_reported_and_the_same_answer_can_be_applied_again)
+{
+    attribute(O, ATTR(21), 2, "tags", "select", true, false);
+    events();
+    int64_t version = 1;
+    bool clean = false;
+    for (size_t n = 0; !clean; n++) {
+        struct ad_mirror_op op = { .done = (int64_t[]){ 1 }, .done_n = 1 };
+        bool done;
+        reopen(); /* a new shape each time */
+        fixture_sql(&f, "DELETE FROM attiod_shape");
+        prepare(&op, version++, &done);
+        heap_fail(n, 1);
+        enum ad_err err = ad_mirror_apply(
+            m, &op,
+            AD_STR("{\"data\":[{\"id\":{\"record_id\":\"" R(
+                1) "\"},\"values\":{\"tags\":[{\"option\":{\"title\":\"A\"}}]}}]}"));
+        if (err == AD_OK) {
+            world_until_true(&f.w, &done);
+            err = op.err;
+        }
+        clean = !heap_failed();
+        heap_fail(0, 0);
+        ck_assert_msg(err == AD_OK || err == AD_ERR_NOMEM, "%zu: %s %s", n, ad_err_name(err),
+                      op.info.msg);
+        ck_assert_uint_lt(n, 2000);
+    }
+    assert_text("SELECT tags FROM people", "[\"A\"]");
+    assert_text(DONE, "1");
+    ck_assert_int_eq(ad_inbox_pending(in), 3);
+}
+END_TEST
+
+static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 20);
+    for (size_t i = 0; i < n; i++) {
+        tcase_add_test(tcase, tests[i]);
+    }
+    suite_add_tcase(suite, tcase);
+}
+
+static Suite *mirror_suite(void)
+{
+    const TTest *const rows[] = {
+        records_become_rows_under_their_names,
+        one_record_alone_is_an_answer_too,
+        unchanged_records_cost_no_write,
+        an_older_answer_after_a_newer_one_is_stale,
+        an_older_answer_after_one_that_showed_nothing_new_is_stale,
+        what_can_no_longer_be_late_is_forgotten,
+        an_answer_of_an_older_state_is_stale,
+        a_tombstone_keeps_its_version,
+        an_unknown_record_gets_a_tombstone_too,
+        a_record_listed_twice_counts_once,
+        each_record_is_told_before_it_is_queued,
+        an_answer_that_is_none_changes_nothing,
+        a_page_comes_in_chunks_and_is_counted_as_one,
+        rows_much_larger_than_the_answer_are_read_in_smaller_pieces,
+    };
+    const TTest *const settling[] = {
+        events_are_done_with_the_rows_that_complete_them,
+        events_without_rows_are_settled_alone,
+        a_delete_settles_too,
+        operations_on_one_object_keep_their_order,
+    };
+    const TTest *const shapes[] = {
+        every_type_has_its_columns,
+        values_of_unexpected_kinds_are_kept_as_text,
+        clashing_and_hostile_names_get_others,
+        table_and_views_follow_the_schema,
+        a_slug_that_moves_to_another_object_takes_its_view_along,
+        a_database_in_shape_is_left_alone,
+    };
+    const TTest *const others[] = {
+        candidates_for_deletion_are_found,
+        rows_are_counted,
+        an_operation_that_fails_lets_the_next_ones_run,
+        no_memory_is_reported_and_the_same_answer_can_be_applied_again,
+    };
+    Suite *suite = suite_create("mirror");
+    add(suite, "rows", rows, AD_LEN(rows));
+    add(suite, "settling", settling, AD_LEN(settling));
+    add(suite, "shapes", shapes, AD_LEN(shapes));
+    add(suite, "others", others, AD_LEN(others));
+    TCase *names = tcase_create("names");
+    tcase_add_checked_fixture(names, setup, teardown);
+    tcase_add_loop_test(names, our_own_names_are_not_taken, 0, 4);
+    suite_add_tcase(suite, names);
+    return suite;
+}
+
+RUN_SUITE(mirror_suite)
