@@ -410,7 +410,6 @@ static void on_applied(struct ad_mirror_op *op)
         failed(s, "mirror_failed", op->err, op->info.msg);
         return;
     }
-    s->failures = 0;
     flight_clear(s);
     AD_LIST_FOREACH_SAFE (l, &s->batch) {
         struct want *w = ad_container_of(l, struct want, link);
@@ -471,9 +470,11 @@ static void on_answer(struct ad_records_op *op)
 
 /* ---- records that the query did not show ------------------------------------------------- */
 
+/* All that was asked is answered and written. */
 static void rest(struct source *s)
 {
     s->busy = false;
+    s->failures = 0;
     if (s->pull->closing) {
         maybe_closed(s->pull);
     } else if (s->merging) {
