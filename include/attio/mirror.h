@@ -63,13 +63,13 @@ struct ad_mirror_op {
     int64_t version;     /* above 0 */
     int64_t accurate_ns; /* 0: unknown */
     struct ad_str workspace_id;
-    bool bulk; /* sync: chunks of 50 rows, behind everything else; else of 100 */
     /* Events whose handling these rows complete: their settling shares the last chunk's transaction.
      * on_record may still change these two; afterwards they stay until cb. */
     const int64_t *done;
     size_t done_n;
     ad_mirror_cb cb;
     void *data;
+    bool bulk; /* sync: chunks of 50 rows, behind everything else; else of 100 */
     /* result. On error earlier chunks may be in SQL: the same answer may be applied again. */
     enum ad_err err;
     struct ad_errinfo info;

@@ -156,9 +156,7 @@ static void step_run(struct ad_bringup *b)
         err = ask(b);
         break;
     case SYNC:
-        if (s->o.sync_on_start) {
-            ad__sync_on_start(s->sync);
-        }
+        ad__sync_on_start(s->sync);
         step_done(b);
         return;
     case DONE:

@@ -66,7 +66,7 @@ AD_MUST_CHECK enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **o
 /* Before the loop runs: what SQL knows of earlier runs. */
 void ad__sync_load(struct ad_sync *y);
 /* Once the schema is known: resumes unfinished runs and starts objects that never had a complete
- * one. */
+ * one, where configured; and the period begins. */
 void ad__sync_on_start(struct ad_sync *y);
 void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx);
 size_t ad__sync_active(const struct ad_sync *y);

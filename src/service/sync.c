@@ -20,7 +20,7 @@
 #define RETRY_CAP_MS 30000
 #define TIE_RESTARTS_MAX 5
 
-/* An id at the boundary: already counted. */
+/* An id at the key: already counted. */
 struct seen {
     struct ad_map_node node;
     char id[37];
@@ -35,16 +35,16 @@ struct run {
     struct ad_mirror_op apply;
     struct ad_sync_save save;
     struct ad_timer timer;
-    struct ad_map boundary;
+    int64_t total;          /* records counted */
+    struct ad_map boundary; /* those at the key */
     bool busy;
     unsigned failures, tie_restarts;
+    char overlap_id[37]; /* the last page ended with it, in a tie */
     /* of the page being read */
-    unsigned n, again;
-    bool tie;      /* every record so far is at the key */
-    bool mismatch; /* the overlap was not what the last page ended with */
-    char first_key[40], last_key[40];
-    char last_id[37], overlap_id[37];
-    char tail_key[AD_TIME_MAX];
+    struct ad_map page; /* ids at its last key */
+    unsigned n, again;  /* again: counted before */
+    bool mismatch;      /* it does not begin with overlap_id */
+    char last_key[40], last_id[37];
 };
 
 struct ad_sync {
@@ -82,26 +82,35 @@ static void key_set(char *to, size_t cap, struct ad_str from)
 
 /* ---- the boundary ------------------------------------------------------------------------ */
 
-static void boundary_clear(struct run *r)
+static void ids_clear(struct ad_map *ids)
 {
-    for (struct ad_map_node *n = ad_map_any(&r->boundary); n; n = ad_map_any(&r->boundary)) {
-        ad_map_remove(&r->boundary, n);
+    for (struct ad_map_node *n = ad_map_any(ids); n; n = ad_map_any(ids)) {
+        ad_map_remove(ids, n);
         ad_free(ad_container_of(n, struct seen, node));
     }
 }
 
-/* True when it was there. Without memory a record may be counted twice, nothing else. */
-static bool boundary_add(struct run *r, struct ad_str id)
+/* Without memory a record may be counted twice, nothing else. */
+static void ids_add(struct ad_map *ids, struct ad_str id)
 {
-    if (ad_map_get(&r->boundary, id)) {
-        return true;
-    }
     struct seen *s = id.n < sizeof(s->id) ? ad_zalloc(sizeof(*s)) : NULL;
     if (s) {
         memcpy(s->id, id.p, id.n);
-        ad_map_put(&r->boundary, &s->node, ad_str_n(s->id, id.n));
+        ad_map_put(ids, &s->node, ad_str_n(s->id, id.n));
     }
-    return false;
+}
+
+/* What the page ended with is what the next one may show again. */
+static void boundary_follow(struct run *r)
+{
+    if (strcmp(r->last_key, r->state.key) != 0) {
+        ids_clear(&r->boundary);
+    }
+    for (struct ad_map_node *n = ad_map_any(&r->page); n; n = ad_map_any(&r->page)) {
+        struct ad_str key = n->key;
+        ad_map_remove(&r->page, n);
+        ad_map_put(&r->boundary, n, key);
+    }
 }
 
 /* ---- ends -------------------------------------------------------------------------------- */
@@ -110,8 +119,10 @@ static void run_free(struct run *r)
 {
     ad_timer_stop(r->sync->s->o.timers, &r->timer);
     ad_list_remove(&r->link);
-    boundary_clear(r);
+    ids_clear(&r->boundary);
+    ids_clear(&r->page);
     ad_map_fini(&r->boundary);
+    ad_map_fini(&r->page);
     ad_free(r);
 }
 
@@ -136,8 +147,12 @@ static void on_finish_saved(struct ad_sync_save *save)
     sync_next(y);
 }
 
+/* A run that is resumed reads the records at its key again: they are not counted until it has
+ * left them behind. */
 static void save(struct run *r, void (*cb)(struct ad_sync_save *s))
 {
+    bool walks = r->state.phase == AD_SYNC_WALK;
+    r->state.seen = r->total - (walks ? (int64_t)r->boundary.count : 0);
     r->save = (struct ad_sync_save){ .run = &r->state, .cb = cb, .data = r };
     r->busy = true;
     r->save.err = ad_sync_save(r->sync->s->o.sync_state, &r->save);
@@ -192,7 +207,6 @@ static void tail_begin(struct run *r)
         key_set(r->state.key, sizeof(r->state.key), ad_time_format(ns - TAIL_NS, 9, text));
     }
     r->state.offset = 0;
-    /* the boundary stays: what the tail shows again at the old key is known */
 }
 
 /* Where the next page begins. False: the walk is over. */
@@ -232,9 +246,21 @@ static void on_saved(struct ad_sync_save *s)
     page_next(r);
 }
 
+/* An answer that is not in the order of creation would lead the walk in circles. */
+static bool is_backwards(const struct run *r)
+{
+    int64_t key, last;
+    return ad_time_parse(ad_str_c(r->state.key), &key) &&
+           ad_time_parse(ad_str_c(r->last_key), &last) && last < key;
+}
+
 static void page_done(struct run *r)
 {
     struct ad_sync_run *st = &r->state;
+    if (is_backwards(r)) {
+        run_finish(r, AD_SYNC_FAILED, "Attio's answer is not in the order of creation");
+        return;
+    }
     bool more = advance(r);
     if (r->tie_restarts > TIE_RESTARTS_MAX) {
         run_finish(r, AD_SYNC_FAILED,
@@ -253,28 +279,36 @@ static void page_done(struct run *r)
     save(r, on_saved);
 }
 
+/* A page that must be read again from its tie's start counts then. In the tail only what is new
+ * counts: the others were counted on the walk. */
+static void count(struct run *r, const struct ad_mirror_op *op)
+{
+    struct ad_sync_run *st = &r->state;
+    st->pages++;
+    st->created += op->created;
+    st->updated += op->updated;
+    if (st->phase == AD_SYNC_TAIL) {
+        r->total += op->created;
+    } else if (!r->mismatch) {
+        unsigned same = op->unchanged + op->stale;
+        st->unchanged += same - (r->again < same ? r->again : same);
+        r->total += r->n - r->again;
+        boundary_follow(r);
+    }
+    r->sync->c_pages->v++;
+    r->sync->c_records->v += op->seen;
+}
+
 static void on_applied(struct ad_mirror_op *op)
 {
     struct run *r = op->data;
-    struct ad_sync_run *st = &r->state;
     if (op->err) {
         page_failed(r, op->err, op->info.msg);
         return;
     }
     r->failures = 0;
-    st->pages++;
-    st->created += op->created;
-    st->updated += op->updated;
-    if (st->phase == AD_SYNC_TAIL) {
-        st->seen += op->created; /* the others were counted on the walk */
-    } else {
-        unsigned same = op->unchanged + op->stale;
-        st->seen += op->seen - (r->again < op->seen ? r->again : op->seen);
-        st->unchanged += same - (r->again < same ? r->again : same);
-    }
-    r->sync->c_pages->v++;
-    r->sync->c_records->v += op->seen;
     r->busy = false;
+    count(r, op);
     if (r->sync->closing) {
         maybe_closed(r->sync);
         return;
@@ -285,18 +319,19 @@ static void on_applied(struct ad_mirror_op *op)
 static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at)
 {
     struct run *r = op->data;
-    if (r->n == 0) {
-        r->mismatch =
-            r->state.offset > 0 && *r->overlap_id && !ad_str_eq(record_id, ad_str_c(r->overlap_id));
-        key_set(r->first_key, sizeof(r->first_key), created_at);
+    if (r->n++ == 0 && ad_str_eq(record_id, ad_str_c(r->overlap_id))) {
+        r->mismatch = false;
     }
     if (!ad_str_eq(created_at, ad_str_c(r->last_key))) {
-        boundary_clear(r); /* a later time: what was at the boundary cannot come again */
+        ids_clear(&r->page);
         key_set(r->last_key, sizeof(r->last_key), created_at);
     }
-    r->again += boundary_add(r, record_id);
+    if (ad_map_get(&r->boundary, record_id) || ad_map_get(&r->page, record_id)) {
+        r->again++;
+    } else {
+        ids_add(&r->page, record_id);
+    }
     key_set(r->last_id, sizeof(r->last_id), record_id);
-    r->n++;
 }
 
 static void on_page(struct ad_records_op *op)
@@ -311,7 +346,8 @@ static void on_page(struct ad_records_op *op)
         r->state.version = op->version;
     }
     r->n = r->again = 0;
-    r->mismatch = false;
+    r->mismatch = r->state.offset > 0; /* until the first record proves otherwise */
+    ids_clear(&r->page);
     key_set(r->last_key, sizeof(r->last_key), ad_str_c(r->state.key));
     r->apply = (struct ad_mirror_op){
         .object = r->object,
@@ -394,6 +430,7 @@ static enum ad_err run_new(struct ad_sync *y, const struct ad_object *o,
                            const struct ad_sync_run *from, int64_t *id)
 {
     struct run *r = run_of(y, o);
+    bool is_new = false;
     if (!r) {
         r = ad_zalloc(sizeof(*r));
         if (!r) {
@@ -402,8 +439,10 @@ static enum ad_err run_new(struct ad_sync *y, const struct ad_object *o,
         r->sync = y;
         r->object = o;
         ad_map_init(&r->boundary);
+        ad_map_init(&r->page);
         if (from) {
             r->state = *from;
+            r->total = from->seen;
             r->state.offset = 0; /* the overlap is not known any more */
         } else {
             r->state.id = ad_versions_next(y->s->o.versions);
@@ -417,10 +456,13 @@ static enum ad_err run_new(struct ad_sync *y, const struct ad_object *o,
         r->state.object_slug = o->slug;
         ad_list_push(&y->queue, &r->link);
         y->g_active->v++;
-        save(r, on_queued);
+        is_new = true;
     }
     if (id) {
         *id = r->state.id;
+    }
+    if (is_new) {
+        save(r, on_queued); /* it may be over already */
     }
     return AD_OK;
 }
@@ -474,6 +516,9 @@ enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, in
 
 static bool configured(const struct ad_service *s, const struct ad_object *o)
 {
+    if (o->gone) {
+        return false;
+    }
     for (const char *const *c = s->o.sync_objects; c && *c; c++) {
         if (ad_str_eq(ad_str_c(*c), o->slug) || ad_str_eq(ad_str_c(*c), o->id)) {
             return true;
@@ -537,7 +582,7 @@ static void on_period(struct ad_timer *t)
     ad_timer_start(y->s->o.timers, &y->period, y->s->o.sync_period_ms, on_period);
 }
 
-void ad__sync_on_start(struct ad_sync *y)
+static void start_all(struct ad_sync *y)
 {
     AD_LIST_FOREACH (l, ad_schema_objects(y->s->o.schema)) {
         const struct ad_object *o = ad_container_of(l, struct ad_object, link);
@@ -550,6 +595,13 @@ void ad__sync_on_start(struct ad_sync *y)
         if (err) {
             ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
         }
+    }
+}
+
+void ad__sync_on_start(struct ad_sync *y)
+{
+    if (y->s->o.sync_on_start) {
+        start_all(y);
     }
     if (y->s->o.sync_period_ms && !ad_timer_running(&y->period)) {
         ad_timer_start(y->s->o.timers, &y->period, y->s->o.sync_period_ms, on_period);

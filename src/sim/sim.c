@@ -34,7 +34,8 @@ static struct ad_str base64(struct ad_str s)
             v = v << 8 | (i + k < s.n ? (uint8_t)s.p[i + k] : 0);
         }
         for (size_t k = 0; k < 4; k++) {
-            out[n++] = i + k > s.n ? digits[64] : digits[v >> (18 - 6 * k) & 63];
+            size_t at = i + k > s.n ? 64 : v >> (18 - 6 * k) & 63;
+            out[n++] = digits[at];
         }
     }
     return ad_str_n(out, n);

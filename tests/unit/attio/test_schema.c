@@ -200,7 +200,6 @@ START_TEST(generations_rise_with_changes_only_and_positions_stay)
     ck_assert_int_eq(find_attribute("new")->type, AD_ATTR_UNKNOWN);
     assert_str(find_attribute("new")->type_name, "hologram");
     ck_assert(find_attribute("old")->archived); /* listed no more */
-    people_was = o->generation;
     schema_close();
     schema_open();
     ck_assert_uint_eq(find_attribute("new")->position, 2);

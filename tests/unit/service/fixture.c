@@ -3,9 +3,9 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "../src/service/service_private.h"
 #include "base/log.h"
 #include "infra/crypto.h"
+#include "service/service_private.h"
 
 /* ---- names ------------------------------------------------------------------------------- */
 
@@ -126,7 +126,8 @@ static void answer_page(struct service_fixture *s, unsigned object, const struct
     ADD(&p, "{\"data\":[");
     for (unsigned i = 0; i < s->records_n && left > 0; i++) {
         const struct record *rec = &s->records[i];
-        if (rec->object != object || rec->state != REC_LIVE || rec->created_ns < from_ns) {
+        if (rec->object != object || rec->state != REC_LIVE ||
+            (!s->ignore_from && rec->created_ns < from_ns)) {
             continue;
         }
         if (skip > 0) {

@@ -68,6 +68,7 @@ struct service_fixture {
     struct asked_ids asked[256];
     unsigned queries, gets, pages, selfs, schemas, hooks_made;
     unsigned delay_ms; /* of every answer */
+    bool ignore_from;  /* pages begin with the first record, whatever was asked */
     char answers[ANSWERS][ANSWER_MAX];
     unsigned answers_n;
     /* us */

@@ -1,5 +1,5 @@
 /* The dispatcher over a real inbox and a real database, on a virtual clock. */
-#include "../src/service/dispatch.h"
+#include "service/dispatch.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -74,7 +74,7 @@ static void database_open(void)
 {
     char url[96];
     struct ad_errinfo info = { 0 };
-    snprintf(url, sizeof(url), "sqlite:%s/x.db", directory);
+    (void)snprintf(url, sizeof(url), "sqlite:%s/x.db", directory);
     const struct ad_store_opts so = { .url = url, .metrics = metrics };
     ck_assert_msg(ad_store_open(w.loop, &so, &store, &info) == AD_OK, "%s", info.msg);
     ck_assert_msg(ad_migrate(store, false, NULL, NULL, &info) == AD_OK, "%s", info.msg);
@@ -143,7 +143,7 @@ static void database_close(void)
 static void setup(void)
 {
     memset(&b, 0, sizeof(b));
-    snprintf(directory, sizeof(directory), "/tmp/attiod-dispatch-XXXXXX");
+    (void)snprintf(directory, sizeof(directory), "/tmp/attiod-dispatch-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     world_open(&w);
     ck_assert_int_eq(ad_metrics_new(&metrics), AD_OK);
@@ -158,10 +158,10 @@ static void teardown(void)
     static const char *const files[] = { "x.db", "x.db-wal", "x.db-shm", "x.db.lock" };
     for (size_t i = 0; i < AD_LEN(files); i++) {
         char path[96];
-        snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
-        unlink(path);
+        (void)snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
+        (void)unlink(path);
     }
-    rmdir(directory);
+    (void)rmdir(directory);
 }
 
 /* ---- events ---- */
