@@ -132,6 +132,10 @@ static void on_finish_saved(struct ad_sync_save *save)
     struct ad_sync *y = r->sync;
     const struct ad_sync_run *st = &r->state;
     r->busy = false;
+    if (save->err) { /* the next start finds it unfinished and resumes it */
+        ad_log(AD_LOG_WARN, "sync_end_not_recorded", AD_KS("object", r->object->slug),
+               AD_KE("error", save->err), AD_KC("detail", save->info.msg));
+    }
     ad_log(
         st->phase == AD_SYNC_DONE ? AD_LOG_INFO : AD_LOG_ERROR,
         st->phase == AD_SYNC_DONE ? "sync_done" : "sync_failed", AD_KS("object", r->object->slug),
