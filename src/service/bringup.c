@@ -96,10 +96,12 @@ static void on_webhook(struct ad_account_op *op)
         return;
     }
     b->waiting = false;
-    if (op->err == AD_ERR_CONFLICT) {
-        /* An operator must decide; live events arrive all the same if the configured secret is
-         * the right one. */
-        ad_log(AD_LOG_ERROR, "webhook_secret_unknown", AD_KC("detail", op->info.msg));
+    if (op->err && op->err != AD_ERR_UNAUTHORIZED && !ad_err_retryable(op->err)) {
+        /* An operator must act: a webhook of unknown secret, a missing scope, a URL that Attio does
+         * not take. The sync does not wait for that, and live events arrive all the same if the
+         * configured secret is the right one. */
+        ad_log(AD_LOG_ERROR, "webhook_not_ready", AD_KE("error", op->err),
+               AD_KC("detail", op->info.msg));
     } else if (op->err) {
         step_failed(b, op->err, op->info.msg);
         return;

@@ -60,6 +60,9 @@ typedef enum ad_err (*inbox_fn)(struct ad_inbox *in, struct ad_inbox_query *q);
 
 static enum ad_err start(struct ad_service *s, struct ad_events_query *e, inbox_fn fn)
 {
+    if (s->closing) {
+        return ad_fail(&e->q.info, AD_ERR_CLOSED, "closing");
+    }
     struct work *w = ad_zalloc(sizeof(*w));
     if (!w) {
         return ad_fail(&e->q.info, AD_ERR_NOMEM, "no memory");
@@ -75,6 +78,7 @@ static enum ad_err start(struct ad_service *s, struct ad_events_query *e, inbox_
         w->inbox.cb = on_answer;
         w->inbox.data = w;
         err = fn(s->o.inbox, &w->inbox);
+        e->q.info = w->inbox.info;
     }
     if (err) {
         ad_free(w);

@@ -119,6 +119,7 @@ struct status {
     struct ad_service_query *q;
     struct ad_json_writer w;
     struct ad_mirror_count count;
+    struct ad_timer begin;
     struct ad_list *at; /* the object being counted */
 };
 
@@ -201,8 +202,16 @@ static void write_client(struct ad_service *s, struct ad_json_writer *w)
     ad_json_end(w);
 }
 
+static void on_begin(struct ad_timer *t)
+{
+    status_next(ad_container_of(t, struct status, begin));
+}
+
 enum ad_err ad_service_status(struct ad_service *s, struct ad_service_query *q)
 {
+    if (s->closing) {
+        return AD_ERR_CLOSED;
+    }
     struct status *st = ad_zalloc(sizeof(*st));
     if (!st) {
         return AD_ERR_NOMEM;
@@ -226,6 +235,6 @@ enum ad_err ad_service_status(struct ad_service *s, struct ad_service_query *q)
     ad_json_key(w, "objects");
     ad_json_obj(w);
     ad__question_begin(s);
-    status_next(st);
+    ad_timer_start(s->o.timers, &st->begin, 0, on_begin); /* the callback comes later */
     return AD_OK;
 }

@@ -2,8 +2,6 @@
 
 #include "service_private.h"
 
-#define HANDLERS_MAX 64
-
 /* ---- handlers ---------------------------------------------------------------------------- */
 
 static const char *handler_fault(const struct ad_handler *h)
@@ -31,9 +29,14 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
         return ad_fail(info, AD_ERR_INVALID, "handler %s %s", h->name ? h->name : "without a name",
                        fault);
     }
-    if (s->handlers_n == HANDLERS_MAX) {
+    if (s->handlers_n == AD__HANDLERS_MAX) {
         return ad_fail(info, AD_ERR_INVALID, "handler %s: more than %d handlers", h->name,
-                       HANDLERS_MAX);
+                       AD__HANDLERS_MAX);
+    }
+    for (unsigned i = 0; i < s->handlers_n; i++) { /* failures are kept in SQL by name */
+        if (strcmp(s->handlers[i]->name, h->name) == 0) {
+            return ad_fail(info, AD_ERR_CONFLICT, "two handlers are named %s", h->name);
+        }
     }
     for (const char *const *t = h->types; *t; t++) {
         enum ad_err err = ad_registry_on(s->o.registry, *t, h, info);
@@ -41,7 +44,7 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
             return err;
         }
     }
-    s->handlers_n++;
+    s->handlers[s->handlers_n++] = h;
     return AD_OK;
 }
 

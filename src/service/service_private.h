@@ -16,6 +16,8 @@
 #include "pull.h"
 #include "service/service.h"
 
+#define AD__HANDLERS_MAX 64
+
 struct ad_sync;
 struct ad_bringup;
 struct ad_schema_watch;
@@ -35,6 +37,7 @@ struct ad_service {
     struct ad_bringup *bringup;
     struct ad_ingest_metrics ingest;
     char *receiver; /* public_url and the webhook's path; NULL without a public URL */
+    const struct ad_handler *handlers[AD__HANDLERS_MAX];
     unsigned handlers_n;
     bool draining, closing;
     /* health's probe of Attio */
@@ -73,13 +76,12 @@ size_t ad__sync_active(const struct ad_sync *y);
 
 /* ingest.c */
 void ad__ingest_metrics(struct ad_service *s);
-/* service.c: a question that the api asked is under way until its callback has returned. */
+/* service.c: a question that the api asked is under way until its callback has returned. None may
+ * begin once the service is closing: CLOSED. */
 static inline void ad__question_begin(struct ad_service *s)
 {
+    AD_ASSERT(!s->closing);
     s->questions++;
-    if (s->closing) {
-        s->closing_parts++;
-    }
 }
 void ad__question_end(struct ad_service *s);
 /* service.c: one of those that ad_service_close waits for has ended. */

@@ -489,6 +489,9 @@ static const char **slugs_of(struct ad_service *s, size_t *n)
 
 static enum ad_err usable(struct ad_service *s, struct ad_errinfo *info)
 {
+    if (s->closing) {
+        return ad_fail(info, AD_ERR_CLOSED, "closing");
+    }
     if (!ad_client_enabled(s->o.client)) {
         return ad_fail(info, AD_ERR_DISABLED, "calls to Attio are switched off (ATTIO_ENABLED)");
     }
@@ -700,6 +703,9 @@ static void on_listed(struct ad_sync_list *l)
 
 enum ad_err ad_service_sync_list(struct ad_service *s, struct ad_service_query *q)
 {
+    if (s->closing) {
+        return AD_ERR_CLOSED;
+    }
     struct listing *w = ad_zalloc(sizeof(*w));
     if (!w) {
         return AD_ERR_NOMEM;

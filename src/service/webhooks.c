@@ -28,6 +28,9 @@ static enum ad_err start(struct ad_service *s, struct ad_webhooks_query *w, acco
         return ad_fail(&w->q.info, AD_ERR_CONFIG,
                        "ATTIOD_PUBLIC_URL is not set: there is no webhook of ours");
     }
+    if (s->closing) {
+        return ad_fail(&w->q.info, AD_ERR_CLOSED, "closing");
+    }
     struct work *k = ad_zalloc(sizeof(*k));
     if (!k) {
         return ad_fail(&w->q.info, AD_ERR_NOMEM, "no memory");

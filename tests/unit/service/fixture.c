@@ -286,7 +286,9 @@ static void open_attio(struct service_fixture *s)
     must(ad_versions_open(f->store, &s->versions, &info), &info);
     must(ad_records_open(f->client, s->versions, &s->rec), &info);
     must(ad_webhook_secrets_new(&s->secrets), &info);
-    must(ad_webhook_secrets_add(s->secrets, AD_STR(SECRET)), &info);
+    if (!s->no_secret) {
+        must(ad_webhook_secrets_add(s->secrets, AD_STR(SECRET)), &info);
+    }
     must(ad_schema_open(&(struct ad_schema_opts){ .store = f->store,
                                                   .client = f->client,
                                                   .clock = clock,
@@ -408,11 +410,16 @@ void service_fixture_stop(struct service_fixture *s)
     }
     ad_service_close(s->service, on_closed, &closed);
     pass_until(s, is_true, &closed);
+    service_fixture_closed(s);
+}
+
+void service_fixture_closed(struct service_fixture *s)
+{
+    bool closed = false;
     s->service = NULL;
     ad_registry_free(s->registry);
     close_attio(s);
     ad_arena_fini(&s->arena);
-    closed = false;
     ad_client_close(s->f.client, on_closed, &closed);
     world_until_true(&s->f.w, &closed);
     s->f.client = NULL;

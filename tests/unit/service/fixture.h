@@ -85,7 +85,8 @@ struct service_fixture {
     struct ad_arena arena;
     struct ad_service *service;
     unsigned keys;
-    bool store_failing;
+    bool store_failing, no_secret;
+    struct ad_str expected_workspace_id;
 };
 
 void service_fixture_open(struct service_fixture *s);
@@ -95,6 +96,8 @@ void service_fixture_start(struct service_fixture *s);
 void service_fixture_up(struct service_fixture *s);
 /* The service closed and everything under it, the database kept: as a process ends. */
 void service_fixture_stop(struct service_fixture *s);
+/* What is left to do for a test that closed the service itself. */
+void service_fixture_closed(struct service_fixture *s);
 void service_fixture_close(struct service_fixture *s);
 
 /* Replaces or adds. */
