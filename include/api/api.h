@@ -1,9 +1,9 @@
 /* Every HTTP route of attiod, registered by two functions.
  *
  * A handler checks shape and size, calls one service function, writes the reply. The public
- * listener says as little as it can: a status, and a body only where somebody reads it. The internal
- * one answers {"data": ...}, lists with {"pagination": {"next_cursor": ...}}, and errors as
- * application/problem+json with `code` (base/err.h in lower case) and `detail`.
+ * listener says as little as it can: a status, and a body only where somebody reads it. The
+ * internal one answers {"data": ...}, lists with {"pagination": {"next_cursor": ...}}, and
+ * errors as application/problem+json with `code` (base/err.h in lower case) and `detail`.
  *
  * public    POST /webhooks/attio[/{slot}]      200 {"accepted":n,"duplicate":n} once durable
  *           GET  /healthz, /readyz             also on the internal listener
@@ -19,7 +19,7 @@
  *           POST /api/v1/sync                  {"all":true}: 202 {"runs":n}
  *           GET  /api/v1/webhooks              ours and others
  *           POST /api/v1/webhooks              {"replace"?}: ensures the one that is ours
- *           DELETE /api/v1/webhooks/{id}       */
+ *           DELETE /api/v1/webhooks/{id} */
 #ifndef AD_API_API_H
 #define AD_API_API_H
 
@@ -52,8 +52,8 @@ AD_MUST_CHECK enum ad_err ad_api_public_routes(struct ad_api *a, struct ad_regis
 AD_MUST_CHECK enum ad_err ad_api_internal_routes(struct ad_api *a, struct ad_registry *r,
                                                  struct ad_errinfo *info);
 
-/* For the internal listener's `admit` (ctx is the api): false after having answered. A browser on the
- * same machine is not a friend: Host must be a loopback name or `internal_host` (403: DNS
+/* For the internal listener's `admit` (ctx is the api): false after having answered. A browser
+ * on the same machine is not a friend: Host must be a loopback name or `internal_host` (403: DNS
  * rebinding), an Origin must be that same host (403), and POST, PUT and PATCH must say
  * application/json (415), which no form can. */
 bool ad_api_admit(void *ctx, const struct ad_route *route, struct ad_exchange *x);

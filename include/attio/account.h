@@ -8,7 +8,8 @@
  *
  * A 401 that any call got makes us ask, once, who we are: valid tokens are refused now and then
  * under load. What the answer says counts, and so does a 401 to a call sent within
- * AD_ACCOUNT_TRUST_MS after the answer was good. While the latch is closed we ask again every AD_ACCOUNT_RECHECK_MS.
+ * AD_ACCOUNT_TRUST_MS after the answer was good. While the latch is closed we ask again every
+ * AD_ACCOUNT_RECHECK_MS.
  *
  * identify keeps the client's latch: a token that is dead, or that belongs to another workspace
  * than expected or than the database's, stops outgoing calls until a later identify finds it

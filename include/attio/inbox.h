@@ -68,7 +68,8 @@ struct ad_inbox_append {
     /* result */
     enum ad_err err; /* the store's: STORE_BUSY, STORE_FULL, STORE, NOMEM, CORRUPT */
     struct ad_errinfo info;
-    /* Events. A duplicate keeps seq 0; accepted ones have seq and received_ns set in the delivery. */
+    /* Events. A duplicate keeps seq 0; accepted ones have seq and received_ns set in the
+     * delivery. */
     unsigned accepted, duplicate;
     /* private */
     void *impl;
@@ -185,13 +186,12 @@ struct ad_inbox_query {
 /* Newest first. */
 AD_MUST_CHECK enum ad_err ad_inbox_list(struct ad_inbox *in, struct ad_inbox_query *q);
 AD_MUST_CHECK enum ad_err ad_inbox_show(struct ad_inbox *in, struct ad_inbox_query *q);
-/* Replay: dead, quarantined, retry, done or discarded -> pending, attempts forgotten. Quarantined
- * ones are decoded again: those still malformed stay and are not counted; of a delivery with several
- * events the further ones are appended. An event whose body was pruned stays. The dispatcher must
- * load again from `lowest`.
- * Discard: pending, retry, dead or quarantined -> discarded.
- * By filter, in pieces, oldest first; with no state given only dead and quarantined ones, so that an
- * omission does not replay a week. */
+/* Replay: dead, quarantined, retry, done or discarded -> pending, attempts forgotten.
+ * Quarantined ones are decoded again: those still malformed stay and are not counted; of a
+ * delivery with several events the further ones are appended. An event whose body was pruned
+ * stays. The dispatcher must load again from `lowest`. Discard: pending, retry, dead or
+ * quarantined -> discarded. By filter, in pieces, oldest first; with no state given only dead
+ * and quarantined ones, so that an omission does not replay a week. */
 AD_MUST_CHECK enum ad_err ad_inbox_replay(struct ad_inbox *in, struct ad_inbox_query *q);
 AD_MUST_CHECK enum ad_err ad_inbox_discard(struct ad_inbox *in, struct ad_inbox_query *q);
 

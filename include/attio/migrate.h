@@ -13,9 +13,9 @@
 
 struct ad_store;
 
-/* Brings the database to the current version (synchronous, start-up). `check_only`: changes nothing,
- * CONFLICT when something would have to be done. CONFLICT for tables that are too new; info names
- * both versions. *from and *to (may be NULL) are set when versions could be read. */
+/* Brings the database to the current version (synchronous, start-up). `check_only`: changes
+ * nothing, CONFLICT when something would have to be done. CONFLICT for tables that are too new;
+ * info names both versions. *from and *to (may be NULL) are set when versions could be read. */
 AD_MUST_CHECK enum ad_err ad_migrate(struct ad_store *store, bool check_only, int *from, int *to,
                                      struct ad_errinfo *info);
 

@@ -35,9 +35,9 @@ enum ad_webhook_verdict ad_webhook_verify(const struct ad_webhook_secrets *s,
 
 #define AD_WEBHOOK_KEY_MAX 255
 
-/* `Idempotency-Key`: absent is fine (no dedupe, and never by a body hash: two genuine deliveries may
- * be equal byte for byte). INVALID when repeated, empty, longer than AD_WEBHOOK_KEY_MAX bytes, or
- * not text. */
+/* `Idempotency-Key`: absent is fine (no dedupe, and never by a body hash: two genuine deliveries
+ * may be equal byte for byte). INVALID when repeated, empty, longer than AD_WEBHOOK_KEY_MAX
+ * bytes, or not text. */
 AD_MUST_CHECK enum ad_err ad_webhook_idempotency_key(const struct ad_http_header *headers, size_t n,
                                                      struct ad_str *out, struct ad_errinfo *info);
 

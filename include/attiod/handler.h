@@ -1,11 +1,15 @@
-/* The public C API for event handlers: what an outsider includes to act on Attio events inside attiod.
+/* The public C API for event handlers: what an outsider includes to act on Attio events inside
+ * attiod.
  *
- * A handler is registered before the server runs (src/handlers/README.md shows one from first line to last). attiod calls `run` on its loop thread with an invocation: one event
- * (AD_HANDLER_EACH), or all pending events of one subject (AD_HANDLER_LATEST). The handler must not block; it finishes by calling ad_invocation_done exactly once, in `run` or at
- * any later time on the loop thread. Events and their strings are valid until then.
+ * A handler is registered before the server runs (src/handlers/README.md shows one from first
+ * line to last). attiod calls `run` on its loop thread with an invocation: one event
+ * (AD_HANDLER_EACH), or all pending events of one subject (AD_HANDLER_LATEST). The handler must
+ * not block; it finishes by calling ad_invocation_done exactly once, in `run` or at any later
+ * time on the loop thread. Events and their strings are valid until then.
  *
- * Handlers run at least once: after a crash, or a replay by an operator, the same event comes again; ids tell. Order holds per (handler, subject): a failing
- * event holds back this handler's later events of that subject and nothing else. */
+ * Handlers run at least once: after a crash, or a replay by an operator, the same event comes
+ * again; ids tell. Order holds per (handler, subject): a failing event holds back this handler's
+ * later events of that subject and nothing else. */
 #ifndef ATTIOD_HANDLER_H
 #define ATTIOD_HANDLER_H
 
@@ -76,8 +80,9 @@ const struct ad_handler_event *ad_invocation_event(const struct ad_invocation *i
 /* The handler's own pointer for the time of the invocation. */
 void ad_invocation_set_data(struct ad_invocation *inv, void *data);
 void *ad_invocation_data(const struct ad_invocation *inv);
-/* Ends it; `why` (may be NULL) is shown to operators with a retry or dead event: no personal data in it. A second call for the same invocation is ignored and
- * counted, as is one after the time-out. */
+/* Ends it; `why` (may be NULL) is shown to operators with a retry or dead event: no personal
+ * data in it. A second call for the same invocation is ignored and counted, as is one after the
+ * time-out. */
 void ad_invocation_done(struct ad_invocation *inv, enum ad_outcome outcome, const char *why);
 
 #endif

@@ -1,4 +1,5 @@
-/* HMAC-SHA-256, SHA-256, constant-time comparison and secure random bytes, by mbedTLS and the kernel. We write no cryptography. */
+/* HMAC-SHA-256, SHA-256, constant-time comparison and secure random bytes, by mbedTLS and the
+ * kernel. We write no cryptography. */
 #ifndef AD_INFRA_CRYPTO_H
 #define AD_INFRA_CRYPTO_H
 

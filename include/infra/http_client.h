@@ -1,8 +1,11 @@
-/* HTTP/1.1 client for one origin, with a keep-alive pool. One try per request: retry policy belongs to the caller, who is told whether the request was sent.
+/* HTTP/1.1 client for one origin, with a keep-alive pool. One try per request: retry policy
+ * belongs to the caller, who is told whether the request was sent.
  *
- * Strict about responses: conflicting lengths, unknown codings, bad chunks, garbage, a body over the cap, an answer longer than its length or an end before it fail the
- * request with PROTOCOL or TOOLARGE and close the connection. A pooled connection that the peer closed before the first response byte of a reused connection is reported with
- * reused = true, so that the caller may try idempotent calls again at once. */
+ * Strict about responses: conflicting lengths, unknown codings, bad chunks, garbage, a body over
+ * the cap, an answer longer than its length or an end before it fail the request with PROTOCOL
+ * or TOOLARGE and close the connection. A pooled connection that the peer closed before the
+ * first response byte of a reused connection is reported with reused = true, so that the caller
+ * may try idempotent calls again at once. */
 #ifndef AD_INFRA_HTTP_CLIENT_H
 #define AD_INFRA_HTTP_CLIENT_H
 
@@ -13,7 +16,8 @@
 
 struct ad_http_client; /* opaque */
 
-/* How connections are made; as ad_dial_start and ad_dial_cancel, which are the default. For TLS, and for tests without sockets. */
+/* How connections are made; as ad_dial_start and ad_dial_cancel, which are the default. For TLS,
+ * and for tests without sockets. */
 struct ad_dialer {
     enum ad_err (*start)(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
                          const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb);
@@ -65,8 +69,9 @@ struct ad_http_call {
 AD_MUST_CHECK enum ad_err ad_http_client_open(struct ad_loop *loop,
                                               const struct ad_http_client_opts *opts,
                                               struct ad_http_client **out);
-/* OK: cb comes exactly once, never from inside. INVALID: a method, path or header that is not HTTP (line breaks, blanks, control characters) or is
- * the client's to write. CLOSED after close began. NOMEM. */
+/* OK: cb comes exactly once, never from inside. INVALID: a method, path or header that is not
+ * HTTP (line breaks, blanks, control characters) or is the client's to write. CLOSED after close
+ * began. NOMEM. */
 AD_MUST_CHECK enum ad_err ad_http_call_start(struct ad_http_client *c, struct ad_http_call *call);
 /* The callback comes with CANCELED on a later turn. Harmless when not under way. */
 void ad_http_call_cancel(struct ad_http_client *c, struct ad_http_call *call);

@@ -1,5 +1,5 @@
-/* HTTP/1.1 server: accepts, parses strictly, finds the route, collects the body within its limit, runs
- * the handler, writes the reply.
+/* HTTP/1.1 server: accepts, parses strictly, finds the route, collects the body within its
+ * limit, runs the handler, writes the reply.
  *
  * Strict: what could be read in two ways is refused and the connection closed, never repaired.
  *
@@ -11,21 +11,23 @@
  *   501  unknown method   505  a well-formed other version   500  no reply in time
  *   503  with Retry-After: past the cap of connections, or no memory
  *
- * Targets are paths. "http://host/path" is taken too, as RFC 9112 section 3.2.2 asks, when its host is
- * that of the Host field; "*" for OPTIONS only. One empty line before a request is skipped. Trailers and
- * chunk extensions are dropped, Upgrade is ignored.
+ * Targets are paths. "http://host/path" is taken too, as RFC 9112 section 3.2.2 asks, when its
+ * host is that of the Host field; "*" for OPTIONS only. One empty line before a request is
+ * skipped. Trailers and chunk extensions are dropped, Upgrade is ignored.
  *
- * 404, 405 and what `admit` answers keep the connection when there is no body or a small one with a
- * length, which is read and dropped. All other refusals close: our direction ends first and what the peer
- * still sends is dropped for a while, so that it sees the answer. Replies of the server's own
- * have no body.
+ * 404, 405 and what `admit` answers keep the connection when there is no body or a small one
+ * with a length, which is read and dropped. All other refusals close: our direction ends first
+ * and what the peer still sends is dropped for a while, so that it sees the answer. Replies of
+ * the server's own have no body.
  *
- * One exchange per connection at a time: bytes of pipelined requests wait, at most what one read brings,
- * and reading stops. A connection without a request costs no parser, no buffer and no arena.
+ * One exchange per connection at a time: bytes of pipelined requests wait, at most what one read
+ * brings, and reading stops. A connection without a request costs no parser, no buffer and no
+ * arena.
  *
- * When the peer ends its direction while a handler owes the reply, the handler is told (on_peer_gone)
- * and its reply is still sent: such a peer may be waiting for it. After a reset, at the reply deadline
- * and when the server is closed the handler is told too, and its reply is dropped. */
+ * When the peer ends its direction while a handler owes the reply, the handler is told
+ * (on_peer_gone) and its reply is still sent: such a peer may be waiting for it. After a reset,
+ * at the reply deadline and when the server is closed the handler is told too, and its reply is
+ * dropped. */
 #ifndef AD_INFRA_HTTP_SERVER_H
 #define AD_INFRA_HTTP_SERVER_H
 
@@ -64,8 +66,8 @@ struct ad_http_server_opts {
     const struct ad_registry *registry; /* sealed */
     struct ad_http_limits limits;
     struct ad_metrics *metrics;
-    /* Asked before the body is read: false when it replied itself or will (401, 403, wrong Host). May be
-     * NULL. x->body is not there yet. */
+    /* Asked before the body is read: false when it replied itself or will (401, 403, wrong
+     * Host). May be NULL. x->body is not there yet. */
     bool (*admit)(void *ctx, const struct ad_route *route, struct ad_exchange *x);
     void *admit_ctx;
 };
@@ -73,20 +75,20 @@ struct ad_http_server_opts {
 AD_MUST_CHECK enum ad_err ad_http_server_open(struct ad_loop *loop,
                                               const struct ad_http_server_opts *opts,
                                               struct ad_http_server **out);
-/* Listens and logs `listening {name, address}`; the bound address into out (may be NULL). Up to four
- * addresses, before drain and close. */
+/* Listens and logs `listening {name, address}`; the bound address into out (may be NULL). Up to
+ * four addresses, before drain and close. */
 AD_MUST_CHECK enum ad_err ad_http_server_listen(struct ad_http_server *s,
                                                 const struct ad_endpoint *at, char *out, size_t cap,
                                                 struct ad_errinfo *info);
 /* Takes over a connected stream (in-memory pairs in tests, TLS later); closes it while draining. */
 void ad_http_server_adopt(struct ad_http_server *s, struct ad_stream *stream);
-/* Stops listening, closes idle connections, answers requests that have begun with Connection: close.
- * done comes, once and later, when no connection and no exchange is left, or after deadline_ms, when the
- * rest is cut. Once only; not if ad_http_server_close comes first. */
+/* Stops listening, closes idle connections, answers requests that have begun with Connection:
+ * close. done comes, once and later, when no connection and no exchange is left, or after
+ * deadline_ms, when the rest is cut. Once only; not if ad_http_server_close comes first. */
 void ad_http_server_drain(struct ad_http_server *s, unsigned deadline_ms, void (*done)(void *ctx),
                           void *ctx);
-/* Cuts everything. done (may be NULL) comes later, after the last handle and the last owed reply; the
- * server is freed by then. May be called from a handler. A second call does nothing. */
+/* Cuts everything. done (may be NULL) comes later, after the last handle and the last owed
+ * reply; the server is freed by then. May be called from a handler. A second call does nothing. */
 void ad_http_server_close(struct ad_http_server *s, void (*done)(void *ctx), void *ctx);
 size_t ad_http_server_connections(const struct ad_http_server *s);
 

@@ -1,6 +1,7 @@
 /* The log's other end: lines to a descriptor, without ever blocking the loop.
  *
- * Lines gather in a ring (1 MiB) and are written at the end of a turn; while the descriptor takes nothing, new lines are dropped and counted, and one `log_dropped {lines}` line says so
+ * Lines gather in a ring (1 MiB) and are written at the end of a turn; while the descriptor
+ * takes nothing, new lines are dropped and counted, and one `log_dropped {lines}` line says so
  * when it takes again. Store threads may log through it (a mutex guards the ring). */
 #ifndef AD_INFRA_LOG_SINK_H
 #define AD_INFRA_LOG_SINK_H

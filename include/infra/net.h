@@ -5,7 +5,8 @@
 #include "base/err.h"
 #include "infra/stream.h"
 
-/* "127.0.0.1:8080", "[::1]:8080", ":8080" and "8080" (all addresses). Port 0 picks one. INVALID otherwise. */
+/* "127.0.0.1:8080", "[::1]:8080", ":8080" and "8080" (all addresses). Port 0 picks one. INVALID
+ * otherwise. */
 struct ad_endpoint {
     char host[256]; /* literal address or name; empty: all addresses */
     unsigned port;
@@ -16,7 +17,8 @@ bool ad_endpoint_is_loopback(const struct ad_endpoint *e);
 
 struct ad_listener; /* opaque */
 
-/* Each accepted stream is the callee's. EMFILE is survived with a spare descriptor: the connection is accepted and closed, the listener goes on. */
+/* Each accepted stream is the callee's. EMFILE is survived with a spare descriptor: the
+ * connection is accepted and closed, the listener goes on. */
 typedef void (*ad_accept_cb)(void *ctx, struct ad_stream *s);
 
 /* Listens at once (synchronously); NETWORK with address and errno text in info. */
@@ -30,7 +32,8 @@ void ad_listener_pause(struct ad_listener *l, bool paused);
 /* Frees itself after its handle closed; no accept callback comes after this call. */
 void ad_listener_close(struct ad_listener *l);
 
-/* Caller-owned request: resolve the name (getaddrinfo off the loop), then try each address in turn. */
+/* Caller-owned request: resolve the name (getaddrinfo off the loop), then try each address in
+ * turn. */
 struct ad_dial;
 typedef void (*ad_dial_cb)(struct ad_dial *d, enum ad_err err, struct ad_stream *s);
 

@@ -1,9 +1,11 @@
-/* SQL through request objects. Knows no table: statements and migrations belong to the attio layer.
+/* SQL through request objects. Knows no table: statements and migrations belong to the attio
+ * layer.
  *
  * A write request is a fixed list of prepared statements with bound values, all or nothing; no C
  * runs between them, conditions are in SQL. Many requests share one transaction and one commit
  * (group commit): the writer drains its queue into one transaction at a time, and a request's
- * callback comes after that commit is durable. Nothing is reported done that a power cut could undo.
+ * callback comes after that commit is durable. Nothing is reported done that a power cut could
+ * undo.
  *
  * Who fails when a write fails:
  *   the request alone   CONFLICT (a constraint; of a deferred one, too), INVALID (a value SQL cannot
@@ -12,29 +14,29 @@
  *                       CORRUPT: the group is rolled back and every request of it gets the error.
  *                       After a power cut or kill at that moment it may turn out to be there
  *                       nevertheless, as with any database: a redelivery must be harmless.
- * A request of more than one statement runs in a SAVEPOINT. Statements must not say OR FAIL, whose
- * partial work would stay.
+ * A request of more than one statement runs in a SAVEPOINT. Statements must not say OR FAIL,
+ * whose partial work would stay.
  *
- * Recovery: STORE_FULL, STORE_BUSY and NOMEM end by themselves as soon as the cause does. After an
- * I/O error the connection is reopened and everything the write-ahead log holds is written and
- * synced again before the next write, because a page whose fsync failed is not trusted. Once any
- * statement met a damaged page every later write gets CORRUPT: nothing is acknowledged into a
- * damaged file. A file that was moved or deleted under us gives STORE.
+ * Recovery: STORE_FULL, STORE_BUSY and NOMEM end by themselves as soon as the cause does. After
+ * an I/O error the connection is reopened and everything the write-ahead log holds is written
+ * and synced again before the next write, because a page whose fsync failed is not trusted. Once
+ * any statement met a damaged page every later write gets CORRUPT: nothing is acknowledged into
+ * a damaged file. A file that was moved or deleted under us gives STORE.
  *
- * A database locked by another program: a write waits at most `busy_ms` from being submitted, then
- * gets STORE_BUSY. A second store on the same file is refused at open: the first holds a lock on
- * `<file>.lock`, which other programs (the sqlite3 shell, a backup) do not look at.
+ * A database locked by another program: a write waits at most `busy_ms` from being submitted,
+ * then gets STORE_BUSY. A second store on the same file is refused at open: the first holds a
+ * lock on `<file>.lock`, which other programs (the sqlite3 shell, a backup) do not look at.
  *
  * Order: requests of one class run, and call back, in the order they were submitted. Of a group,
- * ingest runs before normal before bulk. A group takes at most a bounded number of bulk statements,
- * so a sync page never delays an acknowledgement for long, and always leaves room for some normal
- * and one bulk request, so that a flood of ingest never starves them.
+ * ingest runs before normal before bulk. A group takes at most a bounded number of bulk
+ * statements, so a sync page never delays an acknowledgement for long, and always leaves room
+ * for some normal and one bulk request, so that a flood of ingest never starves them.
  *
- * A read request is one statement on a read-only connection of its own thread. It sees all that was
- * committed before it began. Interrupted after `read_ms` (TIMEOUT).
+ * A read request is one statement on a read-only connection of its own thread. It sees all that
+ * was committed before it began. Interrupted after `read_ms` (TIMEOUT).
  *
- * SQLite: WAL, synchronous=FULL, foreign_keys on, one writer thread and one reader thread. Deleted
- * content is not overwritten (secure_delete off): erasing for good needs a VACUUM. */
+ * SQLite: WAL, synchronous=FULL, foreign_keys on, one writer thread and one reader thread.
+ * Deleted content is not overwritten (secure_delete off): erasing for good needs a VACUUM. */
 #ifndef AD_INFRA_STORE_H
 #define AD_INFRA_STORE_H
 

@@ -29,7 +29,8 @@ void ad__api_sync_list(void *ctx, struct ad_exchange *x)
     }
 }
 
-/* 202 {"data": {key: value, "object": ...}}: it runs from here on; GET /api/v1/sync tells how far. */
+/* 202 {"data": {key: value, "object": ...}}: it runs from here on; GET /api/v1/sync tells how
+ * far. */
 static void accepted(struct ad_exchange *x, const char *key, int64_t value, struct ad_str object)
 {
     struct ad_buf b;

@@ -7,9 +7,9 @@
 
 /* The hot path: one piece of the exchange's arena, no other memory of ours.
  *
- * Every answer within 4 s: the store reports a locked database after 3 s, and where even that does not
- * come (a disk that hangs) the public listener's own reply time is up before (app sets it); the
- * exchange then lives on without its connection until the store is through with it. */
+ * Every answer within 4 s: the store reports a locked database after 3 s, and where even that
+ * does not come (a disk that hangs) the public listener's own reply time is up before (app sets
+ * it); the exchange then lives on without its connection until the store is through with it. */
 
 struct receipt {
     struct ad_ingest in;

@@ -9,8 +9,8 @@ struct ask {
 
 typedef enum ad_err (*service_fn)(struct ad_service *s, struct ad_webhooks_query *w);
 
-/* The attio layer writes {"data": ...} as Attio would; delete writes nothing. Either way what is left is
- * what belongs under our own "data". */
+/* The attio layer writes {"data": ...} as Attio would; delete writes nothing. Either way what is
+ * left is what belongs under our own "data". */
 static enum ad_err unwrap(struct ad_exchange *x, struct ad_buf *out)
 {
     struct ad_errinfo info;

@@ -18,8 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A webhook is answered within 4 s: the store gives up on a locked database after 3, and what even that
- * does not bound (a disk that hangs) is answered at this. */
+/* A webhook is answered within 4 s: the store gives up on a locked database after 3, and what
+ * even that does not bound (a disk that hangs) is answered at this. */
 #define PUBLIC_REPLY_MS 3800
 /* An operator's request may wait for several calls to Attio. */
 #define INTERNAL_REPLY_MS 60000

@@ -1,8 +1,9 @@
-/* The graph: everything that `serve` consists of, opened from the bottom up, closed from the top down.
+/* The graph: everything that `serve` consists of, opened from the bottom up, closed from the top
+ * down.
  *
- * Opening is synchronous and stops at the first failure, saying which stage it was. Closing is one path
- * for all cases, also after half an opening: each stage that was opened is closed, and the next one below
- * begins when it is through. */
+ * Opening is synchronous and stops at the first failure, saying which stage it was. Closing is
+ * one path for all cases, also after half an opening: each stage that was opened is closed, and
+ * the next one below begins when it is through. */
 #ifndef AD_APP_APP_H
 #define AD_APP_APP_H
 

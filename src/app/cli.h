@@ -56,16 +56,16 @@ extern const struct ad_command ad_commands[]; /* ended by a NULL name */
 
 /* All of main: parses, runs the command, gives the exit code. */
 int ad_cli_main(int argc, char *const *argv, char *const *environ);
-/* Parses only: AD_EXIT_OK and cli->command to be run; or the exit code to end with after help, the version or
- * what was wrong has been printed (cli->command NULL). */
+/* Parses only: AD_EXIT_OK and cli->command to be run; or the exit code to end with after help,
+ * the version or what was wrong has been printed (cli->command NULL). */
 int ad_cli_parse(int argc, char *const *argv, struct ad_cli *cli);
 /* "attiod: ..." to stderr. */
 void ad_cli_complain(const char *fmt, ...) AD_PRINTF(1, 2);
 /* Loads the configuration that the command line asks for. Prints what is wrong and returns
  * AD_EXIT_CONFIG, or AD_EXIT_OK. ad_config_fini is owed in both cases. */
 int ad_cli_config(const struct ad_cli *cli, bool serve, struct ad_config *c);
-/* The same for commands that only want to know where the server is: says nothing; ad_cli_show_errors does, to
- * stderr, when it turns out to matter. */
+/* The same for commands that only want to know where the server is: says nothing;
+ * ad_cli_show_errors does, to stderr, when it turns out to matter. */
 int ad_cli_config_quiet(const struct ad_cli *cli, struct ad_config *c);
 void ad_cli_show_errors(const struct ad_config *c);
 /* config/ of the source tree when this program still lies in its build folder, else NULL. */

@@ -114,8 +114,8 @@ static const char *own_part(const char *name)
     return cut && strncmp(name, "ATTIO", 5) == 0 ? cut + 1 : NULL;
 }
 
-/* Other programs own names that begin like ours, so an unknown one is an error nowhere; but one that
- * is nearly ours is worth a word. */
+/* Other programs own names that begin like ours, so an unknown one is an error nowhere; but one
+ * that is nearly ours is worth a word. */
 static void check_typo(struct ad_config *c, const char *name, const char *const *names)
 {
     const char *own = own_part(name);

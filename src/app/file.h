@@ -5,7 +5,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* The content, NUL behind it, on the arena. NOTFOUND, TOOLARGE past max, NOMEM, INVALID otherwise; `info->os` is errno. */
+/* The content, NUL behind it, on the arena. NOTFOUND, TOOLARGE past max, NOMEM, INVALID
+ * otherwise; `info->os` is errno. */
 AD_MUST_CHECK enum ad_err ad_file_read(struct ad_arena *arena, const char *path, size_t max,
                                        struct ad_str *out, struct ad_errinfo *info);
 /* Makes the folder that `path` lies in, and those above it, 0700, where missing. */

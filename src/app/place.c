@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* An installed copy must not read the files of whoever built it, so the program has to lie in its build
- * folder still. */
+/* An installed copy must not read the files of whoever built it, so the program has to lie in
+ * its build folder still. */
 const char *ad_cli_source_dir(void)
 {
     char self[4096];

@@ -15,13 +15,13 @@ struct ad_remote_answer {
     const struct ad_json *data; /* its "data" */
 };
 
-/* The server of --url or ATTIOD_URL, else the internal listener of the configuration. Returns an exit code and has said
- * why. */
+/* The server of --url or ATTIOD_URL, else the internal listener of the configuration. Returns an
+ * exit code and has said why. */
 AD_MUST_CHECK int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out);
 void ad_remote_close(struct ad_remote *r);
 
-/* AD_EXIT_OK for a 2xx answer; otherwise the exit code that the problem means, having said what it is.
- * `body` is JSON or absent. */
+/* AD_EXIT_OK for a 2xx answer; otherwise the exit code that the problem means, having said what
+ * it is. `body` is JSON or absent. */
 AD_MUST_CHECK int ad_remote_call(struct ad_remote *r, const char *method, const char *path,
                                  struct ad_str body, struct ad_remote_answer *out);
 /* Lets time pass. */

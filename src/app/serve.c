@@ -4,7 +4,8 @@
  *          -> everything closes from the top down -> the loop is empty -> exit 0
  *
  * A second signal ends the process at once. Being killed at any instant loses nothing that was
- * acknowledged, so no step of this is needed for safety; it is there so that nobody sees an error. */
+ * acknowledged, so no step of this is needed for safety; it is there so that nobody sees an
+ * error. */
 #include "app/app.h"
 
 #include "base/log.h"

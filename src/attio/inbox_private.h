@@ -1,5 +1,6 @@
-/* What the inbox's sources share: inbox.c (append, prune), inbox_work.c (load, settle), inbox_query.c
- * (operators); and the one statement that the mirror puts into its own transactions. */
+/* What the inbox's sources share: inbox.c (append, prune), inbox_work.c (load, settle),
+ * inbox_query.c (operators); and the one statement that the mirror puts into its own
+ * transactions. */
 #ifndef AD_ATTIO_INBOX_PRIVATE_H
 #define AD_ATTIO_INBOX_PRIVATE_H
 

@@ -155,8 +155,8 @@ static bool unchanged_has(const struct ad_unchanged *u, const uint8_t id[16])
     return false;
 }
 
-/* A later answer, or one of a later state, has shown this record as it stands in SQL. Answers mostly
- * come in order: then nothing is searched. */
+/* A later answer, or one of a later state, has shown this record as it stands in SQL. Answers
+ * mostly come in order: then nothing is searched. */
 static bool is_overtaken(const struct apply *w, struct ad_str id)
 {
     const struct ad_mirror_table *t = w->work.table;
@@ -346,7 +346,8 @@ static void on_written(struct ad_store_req *req)
     advance(w);
 }
 
-/* The next rows of the batch, up to `max` that are to be written; with the last of all, the events. */
+/* The next rows of the batch, up to `max` that are to be written; with the last of all, the
+ * events. */
 static enum ad_err gather_chunk(struct apply *w)
 {
     unsigned max = w->op->bulk ? CHUNK_BULK : CHUNK;

@@ -95,8 +95,8 @@ void ad__shape_free(struct ad_shape *shape);
 void ad__sql_ident(struct ad_buf *b, struct ad_str name);
 void ad__sql_text(struct ad_buf *b, struct ad_str text);
 
-/* The columns' values out of a record; `values` has room for shape->columns_n. Slices point into the
- * document or onto the arena. NOMEM. */
+/* The columns' values out of a record; `values` has room for shape->columns_n. Slices point into
+ * the document or onto the arena. NOMEM. */
 AD_MUST_CHECK enum ad_err ad__shape_values(const struct ad_shape *shape, struct ad_arena *arena,
                                            const struct ad_json *record, struct ad_value *values);
 

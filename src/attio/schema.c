@@ -208,7 +208,8 @@ static void mark(struct ad_list *to, struct ad_list *from, enum ad_err err,
     ad_list_move(to, from);
 }
 
-/* What is called may cancel others of the list, and close the schema (which goes on a later turn). */
+/* What is called may cancel others of the list, and close the schema (which goes on a later
+ * turn). */
 static void call_back(struct ad_list *marked)
 {
     for (struct ad_list *l = ad_list_pop(marked); l; l = ad_list_pop(marked)) {

@@ -17,8 +17,8 @@ struct civil {
     unsigned hour, minute, second;
 };
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Counting years from March puts the leap
- * day last, so that month lengths need no table. */
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. Counting years from March puts the
+ * leap day last, so that month lengths need no table. */
 static int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
 {
     int64_t y = month <= 2 ? year - 1 : year;

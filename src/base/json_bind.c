@@ -24,8 +24,8 @@ static const struct {
     [AD_FIELD_TIME] = { AD_JSON_STRING, "RFC 3339 time" },
 };
 
-/* False when v does not fit; *to is then untouched. memcpy, because a member reached by its offset is
- * bytes to the compiler. */
+/* False when v does not fit; *to is then untouched. memcpy, because a member reached by its
+ * offset is bytes to the compiler. */
 static bool store(enum ad_field_type type, const struct ad_json *v, char *to)
 {
     struct ad_str str;

@@ -21,12 +21,14 @@
 enum {
     BYTES_MAX = 16 << 20,
     NODES_MAX = 1000000,
-    /* What yajl takes for a text without long escaped strings: 2 KiB to unescape, and its structs. */
+    /* What yajl takes for a text without long escaped strings: 2 KiB to unescape, and its
+     * structs. */
     SCRATCH_BYTES = 3072,
     /* The first chunk of a page's arena, which stays from element to element: holds the usual
      * element whole. A heap that grows and shrinks for each of them costs as much as parsing it. */
     EACH_CHUNK = 48 << 10,
-    /* Up to here a new key is compared with its elder siblings, beyond all are hashed at the end. */
+    /* Up to here a new key is compared with its elder siblings, beyond all are hashed at the
+     * end. */
     SIBLINGS_COMPARED = 64,
 };
 
@@ -101,7 +103,8 @@ static void scratch_free(void *ctx, void *at)
     }
 }
 
-/* Old sizes in the scratch are not kept: what is behind the piece is copied too, which is harmless. */
+/* Old sizes in the scratch are not kept: what is behind the piece is copied too, which is
+ * harmless. */
 static void *scratch_resize(void *ctx, void *at, size_t size)
 {
     struct parser *p = ctx;
@@ -132,8 +135,8 @@ static int refuse(struct parser *p, enum ad_err err, const char *what, const cha
     return 0;
 }
 
-/* Between two tokens yajl has seen only blanks, commas and colons, so the next one begins at the first
- * byte that is none of them. */
+/* Between two tokens yajl has seen only blanks, commas and colons, so the next one begins at the
+ * first byte that is none of them. */
 static const char *token_start(struct parser *p)
 {
     const char *s = p->at;
@@ -166,7 +169,8 @@ static unsigned hex4(const char *s)
     return bytes[0] * 256u + bytes[1];
 }
 
-/* Every \uD800..\uDBFF of a string's source is followed by a \uDC00..\uDFFF, which is nowhere else. */
+/* Every \uD800..\uDBFF of a string's source is followed by a \uDC00..\uDFFF, which is nowhere
+ * else. */
 static bool surrogates_pair(struct ad_str raw)
 {
     bool want_low = false;
@@ -514,8 +518,8 @@ enum ad_err ad_json_parse(struct ad_arena *arena, struct ad_str text,
 
 /* --- yajl's events, for a page of documents --- */
 
-/* Outside the wanted array events only move the place in the text; inside they go to the ones above,
- * for which every element is a document. */
+/* Outside the wanted array events only move the place in the text; inside they go to the ones
+ * above, for which every element is a document. */
 struct pager {
     struct parser p;
     struct ad_str key;

@@ -92,7 +92,8 @@ enum ad_err ad_json_write_done(struct ad_json_writer *w)
     return w->err;
 }
 
-/* Before each value: whether it may be written. yajl would take a string for the key that is missing. */
+/* Before each value: whether it may be written. yajl would take a string for the key that is
+ * missing. */
 static bool begin_value(struct ad_json_writer *w)
 {
     if (w->depth && w->open[w->depth - 1] == '{' && !w->keyed) {

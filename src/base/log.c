@@ -24,8 +24,8 @@ struct target {
     enum ad_log_format format;
 };
 
-/* The one that is not in use is filled and then made current, so that a thread in the middle of a line
- * never sees half of a target. */
+/* The one that is not in use is filled and then made current, so that a thread in the middle of
+ * a line never sees half of a target. */
 static struct target targets[2];
 static _Atomic(struct target *) current;
 static atomic_int least_level = AD_LOG_INFO;
@@ -51,7 +51,8 @@ bool ad_log_wants(enum ad_log_level level)
 
 /* --- Secrets to hide --- */
 
-/* Only ever added to, at the front, by the loop thread; so other threads may walk it at any time. */
+/* Only ever added to, at the front, by the loop thread; so other threads may walk it at any
+ * time. */
 struct secret {
     struct secret *next;
     size_t n;
@@ -124,8 +125,8 @@ static bool is_local_char(char c)
     return is_domain_char(c) || (c && strchr("!#$%&'*+/=?^_`{|}~", c));
 }
 
-/* Length of the e-mail address at the front of s, or 0. *run is the length of what looks like the part
- * before an '@', also when none follows: no address begins inside it either. */
+/* Length of the e-mail address at the front of s, or 0. *run is the length of what looks like
+ * the part before an '@', also when none follows: no address begins inside it either. */
 static size_t email_length(struct ad_str s, size_t *run)
 {
     size_t n = 0;
@@ -194,8 +195,8 @@ static void put(struct line *l, struct ad_str s)
     l->n += s.n;
 }
 
-/* Length of the UTF-8 character at the front of s when it may be written as it is, else 0. The controls
- * of U+0080 to U+009F move a terminal's cursor just as the first 32 do. */
+/* Length of the UTF-8 character at the front of s when it may be written as it is, else 0. The
+ * controls of U+0080 to U+009F move a terminal's cursor just as the first 32 do. */
 static size_t plain_length(struct ad_str s)
 {
     unsigned char c = (unsigned char)s.p[0];
@@ -249,8 +250,8 @@ static size_t hidden_length(struct ad_str s, bool email, size_t *run)
     return n;
 }
 
-/* A string value with all that is to be hidden masked. Looking before cutting, so that the cut never
- * leaves half of a secret that is then not recognized. */
+/* A string value with all that is to be hidden masked. Looking before cutting, so that the cut
+ * never leaves half of a secret that is then not recognized. */
 static void put_masked(struct line *l, struct ad_str s)
 {
     size_t no_email_before = 0;

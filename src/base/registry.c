@@ -7,9 +7,10 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-/* After seal a literal pattern is found by one look into the map; it is always the most literal of
- * all that match its path. The other patterns are tried in the order of `compare_patterns`, so that
- * the first that fits is the right one. They are few, and most differ within their literal start. */
+/* After seal a literal pattern is found by one look into the map; it is always the most literal
+ * of all that match its path. The other patterns are tried in the order of `compare_patterns`,
+ * so that the first that fits is the right one. They are few, and most differ within their
+ * literal start. */
 
 enum { SEGMENTS_MAX = 16 };
 

@@ -1,7 +1,7 @@
 /* An example: one line for every change of a person, appended to a file.
  *
- * Compiled in, so that it stays right, but not listed in src/app/handlers.c: it does nothing until you
- * list it. README.md in this folder goes through it line by line. */
+ * Compiled in, so that it stays right, but not listed in src/app/handlers.c: it does nothing
+ * until you list it. README.md in this folder goes through it line by line. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +33,8 @@ static void run(void *ctx, struct ad_invocation *inv)
         ad_invocation_done(inv, AD_OUTCOME_DEAD, "EXAMPLE_LOG_FILE is not set");
         return;
     }
-    /* One short local write does not block for long; a call over a network would be started here and
-     * finished with ad_invocation_done in its callback. */
+    /* One short local write does not block for long; a call over a network would be started here
+     * and finished with ad_invocation_done in its callback. */
     if (append(path, ad_invocation_event(inv, 0)) != 0) {
         ad_invocation_done(inv, AD_OUTCOME_RETRY, "the file cannot be written");
         return;

@@ -16,8 +16,8 @@ struct ad_hmac_key {
     mbedtls_sha256_context inner, outer;
 };
 
-/* The three calls are what 3.0 renamed. They fail only with an accelerator in hardware; a digest that silently is
- * none must never leave here. */
+/* The three calls are what 3.0 renamed. They fail only with an accelerator in hardware; a digest
+ * that silently is none must never leave here. */
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 #define SHA(call, ...) AD_ASSERT(mbedtls_sha256_##call(__VA_ARGS__) == 0)
 #else

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The descriptor belongs to others too (a terminal, a pipe shared with the parent), so it is not switched to
- * non-blocking mode. A pipe or terminal that poll(2) calls writable takes 4 KiB without blocking; a socket is asked
- * not to block by each send; a plain file does not block.
+/* The descriptor belongs to others too (a terminal, a pipe shared with the parent), so it is not
+ * switched to non-blocking mode. A pipe or terminal that poll(2) calls writable takes 4 KiB
+ * without blocking; a socket is asked not to block by each send; a plain file does not block.
  *
  * While the ring holds anything, exactly one of post, async and retry is on its way to flush it. */
 

@@ -1,4 +1,5 @@
-/* One suite for every kind of stream: what stream.h promises, over TCP and over the in-memory pair. */
+/* One suite for every kind of stream: what stream.h promises, over TCP and over the in-memory
+ * pair. */
 #include "infra/stream.h"
 
 #include "base/buf.h"

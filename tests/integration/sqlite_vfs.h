@@ -11,8 +11,8 @@
 void vfs_install(void);
 
 enum vfs_op { VFS_SYNC, VFS_WRITE };
-/* From the n-th call from now (0: the next) on, `times` in a row fail with SQLite's `code`, on files
- * whose name ends in `suffix`. times 0 lifts it. */
+/* From the n-th call from now (0: the next) on, `times` in a row fail with SQLite's `code`, on
+ * files whose name ends in `suffix`. times 0 lifts it. */
 void vfs_fail(enum vfs_op op, const char *suffix, unsigned n, unsigned times, int code);
 /* How many have failed since. */
 unsigned vfs_failed(void);

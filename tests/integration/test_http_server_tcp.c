@@ -1,4 +1,5 @@
-/* The server over real sockets: what the in-memory pair cannot show (the kernel's buffers, resets, many descriptors). */
+/* The server over real sockets: what the in-memory pair cannot show (the kernel's buffers,
+ * resets, many descriptors). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What the store promises when SQLite's world goes wrong: the disk, the file, other processes, memory,
- * power. What it promises on any database is in contract/test_store.c. */
+/* What the store promises when SQLite's world goes wrong: the disk, the file, other processes,
+ * memory, power. What it promises on any database is in contract/test_store.c. */
 #include "contract/store_fixture.h"
 
 #include "integration/sqlite_vfs.h"

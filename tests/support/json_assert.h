@@ -2,8 +2,8 @@
  *
  *   json_assert(ad_buf_str(&reply), "{'data': [1, 2], 'next': null}");
  *
- * In the expected text ' stands for ", so that it can be read. A difference fails the test and names
- * the path where it is. */
+ * In the expected text ' stands for ", so that it can be read. A difference fails the test and
+ * names the path where it is. */
 #ifndef AD_TEST_JSON_ASSERT_H
 #define AD_TEST_JSON_ASSERT_H
 

@@ -10,8 +10,8 @@ enum {
     BUF_MAX = 64 << 20,
 };
 
-/* One end. Everything it has to say to its owner goes through one post, one callback at a time, so that calling the
- * owner is always the last thing done. */
+/* One end. Everything it has to say to its owner goes through one post, one callback at a time,
+ * so that calling the owner is always the last thing done. */
 struct end {
     struct ad_stream stream;
     struct ad_loop *loop;

@@ -1,9 +1,10 @@
 /* Two connected in-memory streams with faults, for tests without sockets.
  *
- * Each end behaves as a TCP stream does: bytes written at one end come out at the other on a later turn; a write ends
- * when its last byte is in the other end's window (64 KiB, as a socket buffer); an end that does not read fills its
- * window and holds the writer up. Each end is an ad_stream with its own owner, who closes it. Closing one
- * gives the other an orderly end behind what was sent. */
+ * Each end behaves as a TCP stream does: bytes written at one end come out at the other on a
+ * later turn; a write ends when its last byte is in the other end's window (64 KiB, as a socket
+ * buffer); an end that does not read fills its window and holds the writer up. Each end is an
+ * ad_stream with its own owner, who closes it. Closing one gives the other an orderly end behind
+ * what was sent. */
 #ifndef AD_TEST_PAIR_H
 #define AD_TEST_PAIR_H
 

@@ -1,12 +1,14 @@
-/* No memory, at every place: a scenario is run once to count its allocations, then again and again
- * with each of them failing in turn; first that one alone, then that one and all that follow.
+/* No memory, at every place: a scenario is run once to count its allocations, then again and
+ * again with each of them failing in turn; first that one alone, then that one and all that
+ * follow.
  *
  *   static enum ad_err parse_a_page(void *ctx) { ...; return err; }
  *   torture(parse_a_page, NULL);
  *
- * The scenario opens, works, cleans up, and returns its first error. It must return AD_OK when memory
- * is there; with a failing allocation NOMEM, or AD_OK where the code gets by without (a map whose
- * table could not grow). Any other answer, a crash, or memory still held at its end fails the test. */
+ * The scenario opens, works, cleans up, and returns its first error. It must return AD_OK when
+ * memory is there; with a failing allocation NOMEM, or AD_OK where the code gets by without (a
+ * map whose table could not grow). Any other answer, a crash, or memory still held at its end
+ * fails the test. */
 #ifndef AD_TEST_TORTURE_H
 #define AD_TEST_TORTURE_H
 

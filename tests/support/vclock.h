@@ -1,4 +1,5 @@
-/* A clock turned by hand. Both clocks move together; wall starts at a fixed date, so that texts can be compared. */
+/* A clock turned by hand. Both clocks move together; wall starts at a fixed date, so that texts
+ * can be compared. */
 #ifndef AD_TEST_VCLOCK_H
 #define AD_TEST_VCLOCK_H
 

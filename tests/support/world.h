@@ -1,11 +1,13 @@
-/* The fixture of tests that need a loop: real loop, clock turned by hand, counting heap, captured log.
+/* The fixture of tests that need a loop: real loop, clock turned by hand, counting heap,
+ * captured log.
  *
  *   static struct world w;
  *   setup:    world_open(&w);      teardown: world_close(&w);
  *
- * Sockets and threads are real; time passes only in world_advance, so a test of an hour takes no time and one that
- * forgets a deadline hangs nowhere: world_until gives up after some seconds of real time. world_close fails the test when a handle, a
- * running timer, a piece of memory or a descriptor is left. */
+ * Sockets and threads are real; time passes only in world_advance, so a test of an hour takes no
+ * time and one that forgets a deadline hangs nowhere: world_until gives up after some seconds of
+ * real time. world_close fails the test when a handle, a running timer, a piece of memory or a
+ * descriptor is left. */
 #ifndef AD_TEST_WORLD_H
 #define AD_TEST_WORLD_H
 
@@ -35,7 +37,8 @@ void world_until(struct world *w, bool (*cond)(void *ctx), void *ctx);
 /* The usual conditions: a flag set, a counter reached. */
 void world_until_true(struct world *w, const bool *flag);
 void world_until_count(struct world *w, const unsigned *counter, unsigned n);
-/* Turns often enough for everything in memory (posts, pairs) to come to rest: for "and nothing else happens". */
+/* Turns often enough for everything in memory (posts, pairs) to come to rest: for "and nothing
+ * else happens". */
 void world_settle(struct world *w);
 /* Whether the log holds `text`. */
 bool world_logged(const struct world *w, const char *text);

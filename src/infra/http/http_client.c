@@ -137,8 +137,9 @@ static void leave_line(struct ad__http_task *t)
     }
 }
 
-/* Out of line and off its connection, which is kept only after a whole response to a whole request. True when the
- * callback may come now; false when the stream still holds the request's bytes. */
+/* Out of line and off its connection, which is kept only after a whole response to a whole
+ * request. True when the callback may come now; false when the stream still holds the request's
+ * bytes. */
 static bool settle(struct ad__http_task *t, enum ad_err err)
 {
     struct ad__http_conn *conn = t->conn;

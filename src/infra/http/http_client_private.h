@@ -4,9 +4,9 @@
  *   http_pool.c       connections: dial, hand to the next call in line, keep while idle, close
  *   http_client.c     calls: check and compose, deadline, cancel, the one callback; open and close
  *
- * A call waits in line until the pool gives it a connection. Whatever ends it first (response, failure, deadline,
- * cancel, close of the client) settles it: it leaves line and connection, and its callback comes when
- * the stream has let go of its bytes. */
+ * A call waits in line until the pool gives it a connection. Whatever ends it first (response,
+ * failure, deadline, cancel, close of the client) settles it: it leaves line and connection, and
+ * its callback comes when the stream has let go of its bytes. */
 #ifndef AD_INFRA_HTTP_CLIENT_PRIVATE_H
 #define AD_INFRA_HTTP_CLIENT_PRIVATE_H
 
@@ -102,13 +102,15 @@ struct ad_http_client {
     void *done_ctx;
 };
 
-/* Gives connections to those in line: idle ones first, then new ones up to the cap. Calls no user back. */
+/* Gives connections to those in line: idle ones first, then new ones up to the cap. Calls no
+ * user back. */
 void ad__http_pool_pump(struct ad_http_client *c);
 /* Nobody uses the connection now: kept for the next call, or closed. */
 void ad__http_pool_release(struct ad__http_conn *conn, bool keep);
 void ad__http_pool_close(struct ad_http_client *c);
 
-/* Settles with call->err and call->info already set; the callback comes at once if it can. Last thing to do. */
+/* Settles with call->err and call->info already set; the callback comes at once if it can. Last
+ * thing to do. */
 void ad__http_task_end(struct ad__http_task *t, enum ad_err err);
 /* As end, on a later turn; the pool is pumped by the caller. */
 void ad__http_task_end_later(struct ad__http_task *t, enum ad_err err);

@@ -4,9 +4,10 @@
  *                          \________\_______________________/   \--> LINGER --> closed
  *                            refusals                    close
  *
- * on_read feeds the parser in a loop; whatever is answered inside the loop is settled by the loop, so
- * pipelined requests with immediate answers use one stack frame. A reply that comes later settles the
- * connection itself and goes on with kept bytes on a later turn: no handler runs inside another's reply.
+ * on_read feeds the parser in a loop; whatever is answered inside the loop is settled by the
+ * loop, so pipelined requests with immediate answers use one stack frame. A reply that comes
+ * later settles the connection itself and goes on with kept bytes on a later turn: no handler
+ * runs inside another's reply.
  *
  * How it ends, and what then happens:
  *   peer ends its direction, idle           close
@@ -21,7 +22,8 @@
 
 #include <string.h>
 
-/* What is handed to the stream at once: a peer that takes less than this within write_ms is gone. */
+/* What is handed to the stream at once: a peer that takes less than this within write_ms is
+ * gone. */
 #define WRITE_PIECE (64U << 10)
 
 static void rest(struct ad__http_conn *c);
@@ -169,8 +171,9 @@ static void arm(struct ad__http_conn *c, uint64_t at_ms)
     ad_timer_start(c->server->timers, &c->timer, at_ms > now ? at_ms - now : 0, on_timer);
 }
 
-/* A deadline that moves away only takes a note: the timer fires early, looks, and goes on. So a busy
- * connection touches the heap of timers about once per shortest limit and not several times a request. */
+/* A deadline that moves away only takes a note: the timer fires early, looks, and goes on. So a
+ * busy connection touches the heap of timers about once per shortest limit and not several times
+ * a request. */
 static void set_deadline(struct ad__http_conn *c)
 {
     c->deadline_ms = phase_end(c);
@@ -631,7 +634,8 @@ static void on_read(struct ad_stream *stream, enum ad_err err, const char *p, si
 
 /* --- Timing out --------------------------------------------------------------------------- */
 
-/* The handler has not replied: its request goes on as an orphan, the peer is told so by a new one. */
+/* The handler has not replied: its request goes on as an orphan, the peer is told so by a new
+ * one. */
 static void handler_is_late(struct ad__http_conn *c)
 {
     c->server->timeouts->v++;

@@ -1,6 +1,6 @@
-/* llhttp finds where the head ends and takes chunks apart. Everything that could be read in two ways is
- * looked at again here on the whole head: what llhttp accepts differs between its versions and builds
- * (blanks in names, bare LF, folded lines, any two bytes behind a chunk). */
+/* llhttp finds where the head ends and takes chunks apart. Everything that could be read in two
+ * ways is looked at again here on the whole head: what llhttp accepts differs between its
+ * versions and builds (blanks in names, bare LF, folded lines, any two bytes behind a chunk). */
 #include "http/http_server_private.h"
 
 #include <string.h>
@@ -129,9 +129,9 @@ static enum ad__http_step parse_length_body(struct ad__http_request *r, const ch
     return *used == left ? message_done(r) : AD__HTTP_MORE;
 }
 
-/* Looks at the bytes that are not data: each line ends with CRLF and nothing else, holds no control
- * character, no blank before the first ';' or ':' (so none around a size), and is not too long; behind
- * data there is exactly CRLF. */
+/* Looks at the bytes that are not data: each line ends with CRLF and nothing else, holds no
+ * control character, no blank before the first ';' or ':' (so none around a size), and is not
+ * too long; behind data there is exactly CRLF. */
 static bool chunk_lint_byte(struct ad__http_request *r, char b)
 {
     switch (r->chunk) {
@@ -226,8 +226,8 @@ static enum ad__http_step parse_chunked_body(struct ad__http_request *r, const c
 
 /* --- Head: fields ------------------------------------------------------------------------- */
 
-/* unreserved / pct-encoded / sub-delims of RFC 3986 but ',' (a list of hosts), plus "[...]" literals. No
- * userinfo, path or blank. */
+/* unreserved / pct-encoded / sub-delims of RFC 3986 but ',' (a list of hosts), plus "[...]"
+ * literals. No userinfo, path or blank. */
 static bool is_host_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -579,8 +579,9 @@ static bool check_growth(struct ad__http_request *r, size_t new_n)
     return true;
 }
 
-/* llhttp stopped at `at`: which answer says best why? An unknown method is 501, a well-formed foreign
- * version 505; decided from the bytes up to there, so that it does not depend on how they were cut. */
+/* llhttp stopped at `at`: which answer says best why? An unknown method is 501, a well-formed
+ * foreign version 505; decided from the bytes up to there, so that it does not depend on how
+ * they were cut. */
 static enum ad__http_step head_failed(struct ad__http_request *r, enum llhttp_errno e,
                                       const char *at, const char *end)
 {

@@ -104,7 +104,8 @@ static void on_read(struct ad_stream *s, enum ad_err err, const char *p, size_t 
 
 /* --- busy: writing --- */
 
-/* A failed write is not the end: the peer may have answered before it stopped reading. Reading will tell. */
+/* A failed write is not the end: the peer may have answered before it stopped reading. Reading
+ * will tell. */
 static void on_written(struct ad_write *w, enum ad_err err)
 {
     struct ad__http_conn *conn = ad_container_of(w, struct ad__http_conn, write);

@@ -1,7 +1,7 @@
 #include "http/http_client_private.h"
 
-/* llhttp finds the end of the head and takes chunks apart; everything that could be read in two ways is looked at
- * again here, on the whole head and on each byte between chunks (http_text.h). */
+/* llhttp finds the end of the head and takes chunks apart; everything that could be read in two
+ * ways is looked at again here, on the whole head and on each byte between chunks (http_text.h). */
 
 enum {
     FIELDS_MAX = 256,

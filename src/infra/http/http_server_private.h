@@ -5,10 +5,10 @@
  *   http_write.c    a reply -> bytes, and onto the stream
  *   http_server.c   listeners, connections, the pool of requests, drain and close
  *
- * A request is an exchange with everything it needs (parser, head, arena, output). It is taken from the
- * pool with the first byte and given back after the reply; an idle connection has none. While a handler
- * owes a reply the request is the handler's: when the connection ends first the request becomes an
- * orphan of the server until the reply comes. */
+ * A request is an exchange with everything it needs (parser, head, arena, output). It is taken
+ * from the pool with the first byte and given back after the reply; an idle connection has none.
+ * While a handler owes a reply the request is the handler's: when the connection ends first the
+ * request becomes an orphan of the server until the reply comes. */
 #ifndef AD_INFRA_HTTP_SERVER_PRIVATE_H
 #define AD_INFRA_HTTP_SERVER_PRIVATE_H
 
@@ -22,8 +22,8 @@
 #define AD__HTTP_LISTENERS_MAX 4
 /* Requests kept for reuse: more than are under way at once on a loop that is not overloaded. */
 #define AD__HTTP_POOL_MAX 128
-/* A webhook with its head, body and parsed document fits; with the rest of a request this stays below
- * the 16 KiB that one stalled client may cost. */
+/* A webhook with its head, body and parsed document fits; with the rest of a request this stays
+ * below the 16 KiB that one stalled client may cost. */
 #define AD__HTTP_ARENA_FIRST 8192
 #define AD__HTTP_OUT_FIRST 512
 /* After the last reply: how long, and for how many bytes, a peer that still sends is listened to. A
@@ -179,8 +179,8 @@ enum ad__http_step {
     AD__HTTP_FAIL, /* fail_status and fail_reason are set */
 };
 
-/* Takes bytes of the request (n > 0); *used says how many were its. After HEAD_DONE the caller decides and
- * calls ad__http_body_begin before it goes on. */
+/* Takes bytes of the request (n > 0); *used says how many were its. After HEAD_DONE the caller
+ * decides and calls ad__http_body_begin before it goes on. */
 enum ad__http_step ad__http_parse(struct ad__http_request *r, const char *p, size_t n,
                                   size_t *used);
 /* Room for the body. TOOLARGE when its length passes body_max, NOMEM. */

@@ -1,5 +1,5 @@
-/* A reply becomes two slices: a head composed by hand (this is in the path of every request) and the
- * handler's body as it lies. */
+/* A reply becomes two slices: a head composed by hand (this is in the path of every request) and
+ * the handler's body as it lies. */
 #include "http/http_server_private.h"
 
 #include <string.h>

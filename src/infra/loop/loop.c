@@ -13,7 +13,8 @@
 enum {
     INPUT_BYTES = 64 * 1024,
     PROBE_MS = 100,
-    /* A closing handle needs a turn or two; the rest is for callbacks that close further handles. */
+    /* A closing handle needs a turn or two; the rest is for callbacks that close further
+     * handles. */
     CLOSE_TURNS_MAX = 1000,
     /* What a name server that does not answer may delay the end of the process. */
     CLOSE_WAIT_MS = 3000,
@@ -52,14 +53,16 @@ static int64_t system_wall_ns(const struct ad_clock *clock)
     return (int64_t)now.tv_sec * AD_NS_PER_S + now.tv_nsec;
 }
 
-/* --- libuv's callbacks only wake: work is done by turn(), in one order whatever libuv's version --- */
+/* --- libuv's callbacks only wake: work is done by turn(), in one order whatever libuv's version
+ * --- */
 
 static void keep_awake(uv_idle_t *idle)
 {
     (void)idle;
 }
 
-/* A timer may be due before libuv polls; without this it would then sleep although there is work. */
+/* A timer may be due before libuv polls; without this it would then sleep although there is
+ * work. */
 static void on_wake(uv_timer_t *timer)
 {
     struct ad_loop *loop =
@@ -300,8 +303,8 @@ static size_t report_leftovers(struct ad_loop *loop)
     return left;
 }
 
-/* Requests cannot always be cancelled (a name being resolved): everything else is unreferenced by now, so the loop
- * is alive as long as one is under way. */
+/* Requests cannot always be cancelled (a name being resolved): everything else is unreferenced
+ * by now, so the loop is alive as long as one is under way. */
 static void await_requests(struct ad_loop *loop)
 {
     uint64_t end = uv_hrtime() / 1000000 + CLOSE_WAIT_MS;

@@ -5,13 +5,13 @@
 #include <netdb.h>
 #include <stdio.h>
 
-/* 1. A name goes to the resolver's threads; a literal address is a list of one.
- * 2. Each address in turn gets a socket and its share of the time that is left, so that a first address that
+/* 1. A name goes to the resolver's threads; a literal address is a list of one. 2. Each address
+ * in turn gets a socket and its share of the time that is left, so that a first address that
  *    swallows everything does not use up the time of a second that works.
  * 3. The first connection made is handed over. If none is, the last failure is reported.
  *
- * The deadline and cancel report at once and leave what libuv has in hand (`pending`) to end by itself: a name
- * being resolved cannot be interrupted. Whoever comes last frees the object. */
+ * The deadline and cancel report at once and leave what libuv has in hand (`pending`) to end by
+ * itself: a name being resolved cannot be interrupted. Whoever comes last frees the object. */
 
 struct dialing {
     struct ad_loop *loop;

@@ -136,7 +136,8 @@ static enum ad_err run_sql(struct store_conn *c, const char *sql, struct ad_erri
     return rc ? store_conn_fail(c, rc, info) : AD_OK;
 }
 
-/* The order matters: page_size before the first page, synchronous before the file is first written. */
+/* The order matters: page_size before the first page, synchronous before the file is first
+ * written. */
 static const char writer_setup[] = "PRAGMA page_size=4096;"
                                    "PRAGMA synchronous=FULL;"
                                    "PRAGMA foreign_keys=ON;"

@@ -1,6 +1,6 @@
 /* One SQLite connection: how it is set up, its transactions and what SQLite's codes mean to us
- * (sqlite_conn.c); its prepared statements, a request's steps, values and rows (sqlite_steps.c). Used
- * by one thread at a time; starts none. */
+ * (sqlite_conn.c); its prepared statements, a request's steps, values and rows (sqlite_steps.c).
+ * Used by one thread at a time; starts none. */
 #ifndef AD_INFRA_STORE_SQLITE_CONN_H
 #define AD_INFRA_STORE_SQLITE_CONN_H
 
@@ -53,8 +53,8 @@ static inline bool store_err_is_group(enum ad_err err)
 }
 
 void store_conn_init(struct store_conn *c, const struct store_file *file, bool read_only);
-/* Opens and sets up; waits for locks until c->deadline_ms. The writer also checks the file and makes
- * what the log holds durable. On failure it stays closed. */
+/* Opens and sets up; waits for locks until c->deadline_ms. The writer also checks the file and
+ * makes what the log holds durable. On failure it stays closed. */
 AD_MUST_CHECK enum ad_err store_conn_open(struct store_conn *c, struct ad_errinfo *info);
 /* Gathers what the query planner wants to know; before the last close. */
 void store_conn_optimize(struct store_conn *c);

@@ -43,8 +43,8 @@ void store_group_form(struct store_group *g, struct store_queues *q,
 /* Until when it may wait for a lock: the oldest request's submitting plus busy_ms, or a little. */
 uint64_t store_group_deadline(const struct store_group *g, unsigned busy_ms);
 
-/* Begin a transaction and run the group's requests, or its one script or probe; g->err says whether all of
- * it failed. To be followed by commit. */
+/* Begin a transaction and run the group's requests, or its one script or probe; g->err says
+ * whether all of it failed. To be followed by commit. */
 void store_group_transact(struct store_conn *c, struct store_group *g);
 void store_group_script(struct store_conn *c, struct store_group *g);
 /* Makes it durable, or rolls it back. */

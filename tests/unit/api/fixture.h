@@ -1,5 +1,6 @@
-/* Routes without a server and without a service: requests are matched, admitted and handled as the server
- * would, replies are kept; the service is a double that answers as told, now or later. */
+/* Routes without a server and without a service: requests are matched, admitted and handled as
+ * the server would, replies are kept; the service is a double that answers as told, now or
+ * later. */
 #ifndef AD_TEST_API_FIXTURE_H
 #define AD_TEST_API_FIXTURE_H
 

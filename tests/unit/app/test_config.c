@@ -59,7 +59,8 @@ static void teardown(void)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
-/* Loads with the variables given, NULL-ended, on the three files of the tree. `text`: an extra file. */
+/* Loads with the variables given, NULL-ended, on the three files of the tree. `text`: an extra
+ * file. */
 static enum ad_err load(const char *text, char *const *variables, bool serve)
 {
     struct ad_config_input in = {

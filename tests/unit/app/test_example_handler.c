@@ -1,5 +1,5 @@
-/* The example in src/handlers, against the public header alone: the functions that attiod offers to handlers are
- * doubles here. */
+/* The example in src/handlers, against the public header alone: the functions that attiod offers
+ * to handlers are doubles here. */
 #include "attiod/handler.h"
 
 #include <fcntl.h>

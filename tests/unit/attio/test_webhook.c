@@ -5,7 +5,8 @@
 #include "support/run.h"
 #include "support/torture.h"
 
-/* The vector of webhook-events.json: the key is the text of the secret, not what its hex digits say. */
+/* The vector of webhook-events.json: the key is the text of the secret, not what its hex digits
+ * say. */
 #define SECRET "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 #define SIGNATURE "65517190b78a23034fdd81b9c4425deabc4d9b467b193cbe63a0c4ed690fec5f"
 #define SIGNATURE_UPPER "65517190B78A23034FDD81B9C4425DEABC4D9B467B193CBE63A0C4ED690FEC5F"

@@ -1,4 +1,5 @@
-/* For tests of the HTTP client: a client, and the server it talks to, played by hand over TCP or over in-memory pairs. */
+/* For tests of the HTTP client: a client, and the server it talks to, played by hand over TCP or
+ * over in-memory pairs. */
 #ifndef AD_TEST_CLIENT_FIXTURE_H
 #define AD_TEST_CLIENT_FIXTURE_H
 

@@ -1,4 +1,5 @@
-/* An HTTP server on the in-memory pair: routes that do one thing each, and clients that speak raw bytes. */
+/* An HTTP server on the in-memory pair: routes that do one thing each, and clients that speak
+ * raw bytes. */
 #ifndef AD_TEST_HTTP_FIXTURE_H
 #define AD_TEST_HTTP_FIXTURE_H
 
@@ -47,7 +48,8 @@ void fixture_close(struct http_fixture *f);
 void fixture_reply(struct http_fixture *f, unsigned status, const char *text);
 uint64_t fixture_metric(struct http_fixture *f, const char *series);
 
-/* Connects; `chop` bytes a read at the server's end, 0 for as they come. `deaf` clients never read. */
+/* Connects; `chop` bytes a read at the server's end, 0 for as they come. `deaf` clients never
+ * read. */
 void client_open(struct http_client *c, struct http_fixture *f, size_t chop);
 /* In two steps: the pair, then the server's adopting it. */
 void client_prepare(struct http_client *c, struct http_fixture *f);

@@ -11,8 +11,8 @@
     }
 #define REPEAT_20(x) x x x x x x x x x x x x x x x x x x x x
 
-/* RFC 4231, test cases 1 to 7 (5 is cut to 128 bits there), and one of Attio's shape: the key is the secret's ASCII
- * text, not its bytes. */
+/* RFC 4231, test cases 1 to 7 (5 is cut to 128 bits there), and one of Attio's shape: the key is
+ * the secret's ASCII text, not its bytes. */
 static const struct {
     struct ad_str key, msg;
     const char *hex;

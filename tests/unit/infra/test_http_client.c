@@ -1,4 +1,5 @@
-/* Calls and their connections: requests as sent, the pool, deadlines, cancel and close at each stage, no memory. */
+/* Calls and their connections: requests as sent, the pool, deadlines, cancel and close at each
+ * stage, no memory. */
 #include "client_fixture.h"
 
 #define OK_EMPTY AD_STR("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -681,7 +682,8 @@ static bool is_done_or_asked(void *ctx)
     return a.calls || (f.peers_n > 0 && f.peers[0]->got_n > 0);
 }
 
-/* The n-th allocation fails: NOMEM or success, and the client works afterwards. False when none failed. */
+/* The n-th allocation fails: NOMEM or success, and the client works afterwards. False when none
+ * failed. */
 static bool call_with_failure(size_t n)
 {
     fixture_open_tcp();

@@ -1,5 +1,5 @@
-/* Raw responses and what becomes of them: in one piece, byte by byte, cut at every place, over pairs and over TCP, always
- * with the same outcome. */
+/* Raw responses and what becomes of them: in one piece, byte by byte, cut at every place, over
+ * pairs and over TCP, always with the same outcome. */
 #include "client_fixture.h"
 
 struct response_case {
@@ -264,8 +264,8 @@ START_TEST(a_response_byte_by_byte)
 }
 END_TEST
 
-/* Bytes behind a response that come later meet an idle connection; also then it is not used again, which the cut
- * itself decides, so those cases are left out. */
+/* Bytes behind a response that come later meet an idle connection; also then it is not used
+ * again, which the cut itself decides, so those cases are left out. */
 START_TEST(a_response_cut_at_every_place)
 {
     const struct response_case *rc = &cases[_i];

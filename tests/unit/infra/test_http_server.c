@@ -1,4 +1,5 @@
-/* The server's behaviour in time: order, deadlines, peers that leave or do not read, drain, close, no memory. */
+/* The server's behaviour in time: order, deadlines, peers that leave or do not read, drain,
+ * close, no memory. */
 #include "http_fixture.h"
 
 #include <signal.h>
@@ -1095,7 +1096,8 @@ END_TEST
 
 /* --- no memory --- */
 
-/* Everything a connection may allocate, with the n-th request for memory failing (once, or from there on). */
+/* Everything a connection may allocate, with the n-th request for memory failing (once, or from
+ * there on). */
 static bool converse(size_t n, size_t times)
 {
     struct http_client c;

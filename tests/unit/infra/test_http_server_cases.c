@@ -1,4 +1,5 @@
-/* Raw requests and what they must bring: each in one piece and byte by byte, with the same outcome. */
+/* Raw requests and what they must bring: each in one piece and byte by byte, with the same
+ * outcome. */
 #include "http_fixture.h"
 
 #include <string.h>

@@ -220,7 +220,8 @@ START_TEST(stop_ends_run_although_something_is_open)
 }
 END_TEST
 
-/* A hook hands over work that a timer gathered; were hooks only run after polling, the loop would sleep on it. */
+/* A hook hands over work that a timer gathered; were hooks only run after polling, the loop
+ * would sleep on it. */
 static bool gathered;
 static struct ad_timer late;
 

@@ -290,7 +290,8 @@ START_TEST(without_memory_a_connection_waits_and_is_accepted_later)
 }
 END_TEST
 
-/* Every connection is taken and dropped while there is no descriptor, so nobody waits and nothing spins. */
+/* Every connection is taken and dropped while there is no descriptor, so nobody waits and
+ * nothing spins. */
 START_TEST(without_descriptors_connections_are_dropped_and_listening_goes_on)
 {
     int fds[4];
