@@ -312,10 +312,12 @@ static void open_attio(struct service_fixture *s)
                                                   .metrics = f->metrics },
                         &s->mirror, &info),
          &info);
-    must(ad_account_open(&(struct ad_account_opts){ .store = f->store,
-                                                    .client = f->client,
-                                                    .secrets = s->secrets },
-                         &s->account, &info),
+    must(ad_account_open(
+             &(struct ad_account_opts){ .store = f->store,
+                                        .client = f->client,
+                                        .secrets = s->secrets,
+                                        .expected_workspace_id = s->expected_workspace_id },
+             &s->account, &info),
          &info);
     must(ad_sync_state_open(f->store, &s->sync_state), &info);
 }
