@@ -180,17 +180,24 @@ static const char *const attributes =
     "{\"id\":{\"attribute_id\":\"11111111-0000-4000-8000-000000000002\"},"
     "\"api_slug\":\"created_at\",\"title\":\"Created at\",\"type\":\"timestamp\"}]}";
 
+/* One webhook, once it was made. */
 static void answer_hooks(struct service_fixture *s, const struct request *r, struct answer *a)
 {
-    a->body = "{\"data\":[]}";
-    if (strncmp(r->line, "POST", 4) == 0) {
-        s->hooks_made++;
-        a->body = "{\"data\":{\"id\":{\"workspace_id\":\"" WORKSPACE "\","
-                  "\"webhook_id\":\"22222222-0000-4000-8000-000000000001\"},"
-                  "\"target_url\":\"https://hooks.example.com/webhooks/attio\","
-                  "\"status\":\"active\",\"subscriptions\":[],\"secret\":\"another-secret\","
-                  "\"created_at\":\"2026-01-01T00:00:00.000000000Z\"}}";
+    struct page p = page_new(s, a);
+    bool made = strncmp(r->line, "POST", 4) == 0;
+    bool list = strncmp(r->line, "GET /v2/webhooks?", 17) == 0;
+    s->hooks_made += made;
+    ADD(&p, "{\"data\":%s", list ? "[" : "");
+    if (s->hooks_made) {
+        ADD(&p,
+            "{\"id\":{\"workspace_id\":\"" WORKSPACE "\","
+            "\"webhook_id\":\"22222222-0000-4000-8000-000000000001\"},"
+            "\"target_url\":\"https://hooks.example.com/webhooks/attio\","
+            "\"status\":\"active\",\"subscriptions\":[],%s"
+            "\"created_at\":\"2026-01-01T00:00:00.000000000Z\"}",
+            made ? "\"secret\":\"another-secret\"," : "");
     }
+    ADD(&p, "%s}", list ? "]" : "");
 }
 
 static void answer_records(struct service_fixture *s, unsigned object, const struct request *r,
@@ -352,7 +359,7 @@ static void fill_opts(struct service_fixture *s)
     s->opts.arena = &s->arena;
 }
 
-void service_fixture_start(struct service_fixture *s)
+static void open_below(struct service_fixture *s)
 {
     struct ad_errinfo info = { .code = AD_OK };
     if (!s->f.client) {
@@ -362,7 +369,38 @@ void service_fixture_start(struct service_fixture *s)
     ad_arena_init(&s->arena, 1 << 20);
     must(ad_registry_new(&s->registry), &info);
     fill_opts(s);
+}
+
+void service_fixture_open_only(struct service_fixture *s)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    open_below(s);
     must(ad_service_open(&s->opts, &s->service, &info), &info);
+}
+
+bool service_fixture_try_open(struct service_fixture *s, unsigned n)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    open_below(s);
+    heap_fail(n, 1);
+    enum ad_err err = ad_service_open(&s->opts, &s->service, &info);
+    heap_fail(0, 0);
+    if (!err) {
+        return true;
+    }
+    ck_assert_int_eq(err, AD_ERR_NOMEM);
+    world_advance(&s->f.w, 5000); /* what was open closes on later turns */
+    service_fixture_closed(s);
+    return false;
+}
+
+void service_fixture_start(struct service_fixture *s)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    service_fixture_open_only(s);
+    if (s->handler) {
+        must(ad_service_handler(s->service, s->handler, &info), &info);
+    }
     must(ad_registry_seal(s->registry, &info), &info);
     must(ad_service_start(s->service, &info), &info);
 }

@@ -15,6 +15,7 @@
 #include "attio/mirror.h"
 #include "attio/records.h"
 #include "attio/sync_state.h"
+#include "attiod/handler.h"
 #include "base/registry.h"
 #include "service/events.h"
 #include "service/health.h"
@@ -87,9 +88,14 @@ struct service_fixture {
     unsigned keys;
     bool store_failing, no_secret;
     struct ad_str expected_workspace_id;
+    const struct ad_handler *handler; /* one more */
 };
 
 void service_fixture_open(struct service_fixture *s);
+/* Opens the service, so that handlers can be registered. */
+void service_fixture_open_only(struct service_fixture *s);
+/* The same, the n-th allocation failing; whether it was opened. */
+bool service_fixture_try_open(struct service_fixture *s, unsigned n);
 /* Opens and starts the service; returns at once. */
 void service_fixture_start(struct service_fixture *s);
 /* The same, and waits until bringup is over. */
