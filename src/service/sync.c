@@ -253,7 +253,8 @@ static void on_saved(struct ad_sync_save *s)
 /* An answer that is not in the order of creation would lead the walk in circles. */
 static bool is_backwards(const struct run *r)
 {
-    int64_t key, last;
+    int64_t key;
+    int64_t last;
     return ad_time_parse(ad_str_c(r->state.key), &key) &&
            ad_time_parse(ad_str_c(r->last_key), &last) && last < key;
 }

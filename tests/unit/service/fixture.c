@@ -14,6 +14,7 @@ const char *object_id(unsigned object)
     static const char *const ids[OBJECTS_MAX] = { "97052eb9-e65e-443f-a297-f2d9a4a7f795",
                                                   "4a3b1c2d-0000-4000-8000-000000000001",
                                                   "4a3b1c2d-0000-4000-8000-000000000002" };
+    ck_assert_uint_lt(object, OBJECTS_MAX);
     return ids[object];
 }
 

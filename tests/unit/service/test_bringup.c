@@ -1,6 +1,6 @@
 /* From start to ready: the steps, what goes wrong in each, and close at each. */
-#include "../src/service/service_private.h"
 #include "fixture.h"
+#include "service/service_private.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "../src/service/service_private.h"
+#include "service/service_private.h"
 
 static struct service_fixture s;
 static struct ad_buf out;
