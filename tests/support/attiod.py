@@ -174,7 +174,10 @@ class Attiod(Process):
                 and s["dispatch"]["held"] == 0) and s
 
     def until_idle(self, seconds=60):
-        return until(self.idle, f"idle: {self.log_path.name}", seconds, 0.05)
+        try:
+            return until(self.idle, f"idle: {self.log_path.name}", seconds, 0.05)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; its status: {json.dumps(self.status())}") from None
 
     def deliver(self, body, key=None, secret=SECRET, headers=None):
         raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
