@@ -55,21 +55,22 @@ enum ad_outcome {
 };
 
 struct ad_handler {
-    unsigned abi;     /* AD_HANDLER_ABI */
+    unsigned abi; /* AD_HANDLER_ABI */
+    enum ad_handler_mode mode;
     const char *name; /* unique; stands in logs, metrics and the database: do not rename lightly */
     const char *const *types; /* "record.updated", "record.*", "*"; NULL-ended */
-    enum ad_handler_mode mode;
     /* Predicates; NULL: any. An event that does not match is none of this handler's. */
     const char *object; /* slug or id */
     const char *list_id;
     const char *attribute_id;
     const char *actor_type;
     unsigned concurrency; /* invocations at once; 0: 16 */
-    unsigned
-        timeout_ms; /* a call that is not done by then counts as RETRY; 0: 30000; UINT_MAX: none */
+    /* A call that is not done by then counts as RETRY, and its events are no longer valid; 0: 30000;
+     * UINT_MAX: none. */
+    unsigned timeout_ms;
     unsigned max_attempts; /* 0: 8; UINT_MAX: no end */
-    unsigned
-        retry_base_ms; /* first pause, doubled each time with full jitter up to an hour; 0: 1000 */
+    /* First pause, doubled each time with full jitter up to an hour; 0: 1000. */
+    unsigned retry_base_ms;
     void (*run)(void *ctx, struct ad_invocation *inv);
     void *ctx;
 };
