@@ -144,7 +144,7 @@ static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secr
     }
     ad_json_end(j);
     if (secret) {
-        (void)snprintf(text, sizeof(text), "secret-of-%s", h->id);
+        (void)snprintf(text, sizeof(text), "secret-of-%.60s", h->id);
         ad_json_f_cstr(j, "secret", text);
     }
     ad_json_end(j);
