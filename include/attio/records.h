@@ -1,4 +1,7 @@
-/* Records: Attio's calls about them, typed, with the version each answer carries.
+/* Attio's calls about records and whatever else the mirror holds, typed, with the version each answer
+ * carries. What is asked follows from the kind of `object`: records of an object, entries of a list,
+ * and one by one also notes, tasks, comments and workspace members (attio/activity.h has their
+ * pages).
  *
  * An answer is checked before it is handed out: the whole of it is well-formed JSON and has "data"
  * of the right kind, so a caller may read it piece by piece and never stops in the middle of a
@@ -25,7 +28,7 @@ typedef void (*ad_records_cb)(struct ad_records_op *op);
 /* Caller-owned from start to callback; zero it first. */
 struct ad_records_op {
     /* set by the caller */
-    const struct ad_object *object;
+    const struct ad_object *object; /* the collection */
     enum ad_priority priority;
     ad_records_cb cb;
     void *data;
@@ -39,27 +42,32 @@ struct ad_records_op {
     int64_t accurate_ns; /* x-accurate-at, 0 when absent */
     /* The whole answer, valid during cb: for ad_mirror_apply, or ad_json_each(..., "data"). */
     struct ad_str response;
+    size_t items; /* elements of its data; threads: threads; 0 of get */
     unsigned status;
     /* private */
     void *impl;
 };
 
-/* POST /v2/objects/{object}/records/query, filter record_id $in; ids need not live past the call.
- * INVALID: none, more than AD_RECORDS_IDS_MAX, or one that is no UUID. All of these as
- * ad_call_start: an error means that no callback comes. */
+/* POST /v2/objects/{object}/records/query, filter record_id $in; of a list entries/query and
+ * entry_id, which Attio does not document as a filter: it may be refused, and then each is to be
+ * got. ids need not live past the call. INVALID: none, more than AD_RECORDS_IDS_MAX, one that is no
+ * UUID, or neither an object nor a list. All of these as ad_call_start: an error means that no
+ * callback comes. */
 AD_MUST_CHECK enum ad_err ad_records_by_ids(struct ad_records *r, struct ad_records_op *op,
                                             const struct ad_str *ids, size_t n);
 
-/* A page in the order of creation: created_at >= from (absent: from the beginning), ascending. */
+/* A page of records or entries in the order of creation: created_at >= from (absent: from the
+ * beginning), ascending. INVALID: neither an object nor a list. */
 struct ad_records_page {
     struct ad_str from; /* RFC 3339, as Attio gave it */
     unsigned limit, offset;
+    bool unsorted; /* in Attio's own order, which is not documented */
 };
 AD_MUST_CHECK enum ad_err ad_records_page(struct ad_records *r, struct ad_records_op *op,
                                           const struct ad_records_page *page);
-/* GET one; the answer is {"data": record}. NOTFOUND, MERGING. */
+/* GET one, of any kind; the answer is {"data": {...}}. NOTFOUND; MERGING (records). */
 AD_MUST_CHECK enum ad_err ad_records_get(struct ad_records *r, struct ad_records_op *op,
-                                         struct ad_str record_id);
+                                         struct ad_str id);
 /* The callback comes with CANCELED on a later turn. Harmless on an op that was zeroed or ended. */
 void ad_records_cancel(struct ad_records *r, struct ad_records_op *op);
 

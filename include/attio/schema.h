@@ -38,6 +38,16 @@ enum ad_attr_type {
 const char *ad_attr_type_name(enum ad_attr_type t); /* "record-reference"; "unknown" */
 enum ad_attr_type ad_attr_type_parse(struct ad_str s);
 
+/* What a collection holds. */
+enum ad_kind {
+    AD_KIND_OBJECT, /* records */
+    AD_KIND_LIST,   /* entries */
+    AD_KIND_NOTE,   /* from here on one collection a workspace, built in */
+    AD_KIND_TASK,
+    AD_KIND_COMMENT,
+    AD_KIND_MEMBER,
+};
+
 /* Texts end with NUL and live as long as the schema. */
 struct ad_attribute {
     struct ad_str id, slug, title;
@@ -50,6 +60,7 @@ struct ad_attribute {
 };
 
 struct ad_object {
+    enum ad_kind kind;
     struct ad_str id;
     struct ad_str slug; /* its id while Attio names none */
     struct ad_str singular, plural, workspace_id;

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "records_private.h"
 
 struct ad_records {
     struct ad_client *client;
@@ -10,18 +11,11 @@ struct ad_records {
     size_t open;
 };
 
-struct op_impl {
-    struct ad_records *records;
-    struct ad_records_op *op;
-    struct ad_call call;
-    struct ad_buf path, body;
-    size_t ids_n; /* of by_ids */
-    bool one;     /* data is an object, not an array */
-};
-
 /* Our longest body is 500 ids of 39 bytes. */
 #define BODY_MAX ((size_t)64 << 10)
 #define PATH_BYTES_MAX ((size_t)512)
+/* No more than the client takes of an answer. */
+#define COMMENTS_MAX ((size_t)16 << 20)
 /* One record as a document while an answer is checked. */
 #define CHECK_ARENA_MAX ((size_t)64 << 20)
 
@@ -53,9 +47,10 @@ static void on_send(struct ad_call *call)
     impl->op->sent_ms = call->sent_ms;
 }
 
-static enum ad_err skip(void *ctx, const struct ad_json *element)
+static enum ad_err count(void *ctx, const struct ad_json *element)
 {
-    (void)ctx;
+    struct op_impl *impl = ctx;
+    impl->items++;
     return ad_json_is(element, AD_JSON_OBJECT) ? AD_OK : AD_ERR_PARSE;
 }
 
@@ -71,12 +66,15 @@ static enum ad_err check_one(struct ad_arena *arena, struct ad_str text)
 
 static enum ad_err on_check(struct ad_call *call)
 {
-    const struct op_impl *impl = ad_container_of(call, struct op_impl, call);
+    struct op_impl *impl = ad_container_of(call, struct op_impl, call);
+    ad_json_each_cb each = impl->shape == SHAPE_THREADS ? ad__thread_check : count;
     struct ad_arena arena;
     ad_arena_init(&arena, CHECK_ARENA_MAX);
+    impl->items = 0;
     enum ad_err err =
-        impl->one ? check_one(&arena, call->response)
-                  : ad_json_each(&arena, call->response, AD_STR("data"), NULL, skip, NULL, NULL);
+        impl->shape == SHAPE_ONE
+            ? check_one(&arena, call->response)
+            : ad_json_each(&arena, call->response, AD_STR("data"), NULL, each, impl, NULL);
     ad_arena_fini(&arena);
     return err;
 }
@@ -85,6 +83,7 @@ static void impl_free(struct op_impl *impl)
 {
     ad_buf_fini(&impl->path);
     ad_buf_fini(&impl->body);
+    ad_buf_fini(&impl->comments);
     ad_free(impl);
 }
 
@@ -96,6 +95,7 @@ static void set_result(struct op_impl *impl)
     op->info = call->info;
     op->status = call->status;
     op->response = call->response;
+    op->items = call->err ? 0 : impl->items;
     op->accurate_ns = call->accurate_ns;
     if (op->err == AD_OK && op->version == 0) {
         op->err =
@@ -104,6 +104,10 @@ static void set_result(struct op_impl *impl)
     /* The query is ours and sound, so what Attio does not take is its length. */
     if (op->err == AD_ERR_UPSTREAM_REJECTED && op->status == 400 && impl->ids_n > 1) {
         op->err = op->info.code = AD_ERR_TOOLARGE;
+    }
+    if (op->err == AD_OK && impl->shape == SHAPE_THREADS) {
+        op->err = ad__threads_flatten(impl, call->response);
+        op->response = ad_buf_str(&impl->comments);
     }
 }
 
@@ -121,7 +125,7 @@ static void on_done(struct ad_call *call)
 
 /* --- Asking --- */
 
-static struct op_impl *impl_new(struct ad_records *r, struct ad_records_op *op)
+struct op_impl *ad__records_op_new(struct ad_records *r, struct ad_records_op *op)
 {
     struct op_impl *impl = ad_zalloc(sizeof(*impl));
     if (!impl) {
@@ -131,6 +135,7 @@ static struct op_impl *impl_new(struct ad_records *r, struct ad_records_op *op)
     impl->op = op;
     ad_buf_init(&impl->path, PATH_BYTES_MAX);
     ad_buf_init(&impl->body, BODY_MAX);
+    ad_buf_init(&impl->comments, COMMENTS_MAX);
     impl->call = (struct ad_call){
         .lane = AD_LANE_READ,
         .priority = op->priority,
@@ -142,8 +147,7 @@ static struct op_impl *impl_new(struct ad_records *r, struct ad_records_op *op)
     return impl;
 }
 
-/* Sends what was written, or frees it. */
-static enum ad_err start(struct op_impl *impl)
+enum ad_err ad__records_op_start(struct op_impl *impl)
 {
     struct ad_records_op *op = impl->op;
     struct ad_records *r = impl->records;
@@ -162,11 +166,39 @@ static enum ad_err start(struct op_impl *impl)
     return AD_OK;
 }
 
+/* Where each kind lives. */
+static const struct place {
+    const char *get_route;
+    const char *in; /* before the collection's id; NULL: the path names no collection */
+    const char *items;
+    const char *query_route, *id; /* NULL: cannot be asked for by query */
+} places[] = {
+    [AD_KIND_OBJECT] = { "/v2/objects/{object}/records/{record_id}", "/v2/objects/", "/records/",
+                         "/v2/objects/{object}/records/query", "record_id" },
+    [AD_KIND_LIST] = { "/v2/lists/{list}/entries/{entry_id}", "/v2/lists/", "/entries/",
+                       "/v2/lists/{list}/entries/query", "entry_id" },
+    [AD_KIND_NOTE] = { .get_route = "/v2/notes/{note_id}", .items = "/v2/notes/" },
+    [AD_KIND_TASK] = { .get_route = "/v2/tasks/{task_id}", .items = "/v2/tasks/" },
+    [AD_KIND_COMMENT] = { .get_route = "/v2/comments/{comment_id}", .items = "/v2/comments/" },
+    [AD_KIND_MEMBER] = { .get_route = "/v2/workspace_members/{workspace_member_id}",
+                         .items = "/v2/workspace_members/" },
+};
+
+static void write_path(struct op_impl *impl, struct ad_str last)
+{
+    const struct ad_object *o = impl->op->object;
+    const struct place *at = &places[o->kind];
+    if (at->in) {
+        ad_buf_fmt(&impl->path, "%s%.*s", at->in, AD_FMT(o->id));
+    }
+    ad_buf_fmt(&impl->path, "%s%.*s", at->items, AD_FMT(last));
+}
+
 static void begin_query(struct op_impl *impl, struct ad_json_writer *w)
 {
     impl->call.method = "POST";
-    impl->call.route = "/v2/objects/{object}/records/query";
-    ad_buf_fmt(&impl->path, "/v2/objects/%.*s/records/query", AD_FMT(impl->op->object->id));
+    impl->call.route = places[impl->op->object->kind].query_route;
+    write_path(impl, AD_STR("query"));
     ad_json_write_init(w, &impl->body);
     ad_json_obj(w);
 }
@@ -180,7 +212,7 @@ static enum ad_err send_query(struct op_impl *impl, struct ad_json_writer *w)
         return err;
     }
     impl->call.body = ad_buf_str(&impl->body);
-    return start(impl);
+    return ad__records_op_start(impl);
 }
 
 static bool are_uuids(const struct ad_str *ids, size_t n)
@@ -196,10 +228,11 @@ static bool are_uuids(const struct ad_str *ids, size_t n)
 enum ad_err ad_records_by_ids(struct ad_records *r, struct ad_records_op *op,
                               const struct ad_str *ids, size_t n)
 {
-    if (n == 0 || n > AD_RECORDS_IDS_MAX || !are_uuids(ids, n)) {
+    const char *key = places[op->object->kind].id;
+    if (!key || n == 0 || n > AD_RECORDS_IDS_MAX || !are_uuids(ids, n)) {
         return AD_ERR_INVALID;
     }
-    struct op_impl *impl = impl_new(r, op);
+    struct op_impl *impl = ad__records_op_new(r, op);
     if (!impl) {
         return AD_ERR_NOMEM;
     }
@@ -208,7 +241,7 @@ enum ad_err ad_records_by_ids(struct ad_records *r, struct ad_records_op *op,
     begin_query(impl, &w);
     ad_json_key(&w, "filter");
     ad_json_obj(&w);
-    ad_json_key(&w, "record_id");
+    ad_json_key(&w, key);
     ad_json_obj(&w);
     ad_json_key(&w, "$in");
     ad_json_arr(&w);
@@ -233,10 +266,24 @@ static void write_from(struct ad_json_writer *w, struct ad_str from)
     ad_json_end(w);
 }
 
+static void write_sorts(struct ad_json_writer *w)
+{
+    ad_json_key(w, "sorts");
+    ad_json_arr(w);
+    ad_json_obj(w);
+    ad_json_f_cstr(w, "attribute", "created_at");
+    ad_json_f_cstr(w, "direction", "asc");
+    ad_json_end(w);
+    ad_json_end(w);
+}
+
 enum ad_err ad_records_page(struct ad_records *r, struct ad_records_op *op,
                             const struct ad_records_page *page)
 {
-    struct op_impl *impl = impl_new(r, op);
+    if (!places[op->object->kind].query_route) {
+        return AD_ERR_INVALID;
+    }
+    struct op_impl *impl = ad__records_op_new(r, op);
     if (!impl) {
         return AD_ERR_NOMEM;
     }
@@ -245,33 +292,28 @@ enum ad_err ad_records_page(struct ad_records *r, struct ad_records_op *op,
     if (page->from.p) {
         write_from(&w, page->from);
     }
-    ad_json_key(&w, "sorts");
-    ad_json_arr(&w);
-    ad_json_obj(&w);
-    ad_json_f_cstr(&w, "attribute", "created_at");
-    ad_json_f_cstr(&w, "direction", "asc");
-    ad_json_end(&w);
-    ad_json_end(&w);
+    if (!page->unsorted) {
+        write_sorts(&w);
+    }
     ad_json_f_i64(&w, "limit", page->limit);
     ad_json_f_i64(&w, "offset", page->offset);
     return send_query(impl, &w);
 }
 
-enum ad_err ad_records_get(struct ad_records *r, struct ad_records_op *op, struct ad_str record_id)
+enum ad_err ad_records_get(struct ad_records *r, struct ad_records_op *op, struct ad_str id)
 {
-    if (!ad_str_is_uuid(record_id)) {
+    if (!ad_str_is_uuid(id)) {
         return AD_ERR_INVALID;
     }
-    struct op_impl *impl = impl_new(r, op);
+    struct op_impl *impl = ad__records_op_new(r, op);
     if (!impl) {
         return AD_ERR_NOMEM;
     }
-    impl->one = true;
+    impl->shape = SHAPE_ONE;
     impl->call.method = "GET";
-    impl->call.route = "/v2/objects/{object}/records/{record_id}";
-    ad_buf_fmt(&impl->path, "/v2/objects/%.*s/records/%.*s", AD_FMT(op->object->id),
-               AD_FMT(record_id));
-    return start(impl);
+    impl->call.route = places[op->object->kind].get_route;
+    write_path(impl, id);
+    return ad__records_op_start(impl);
 }
 
 void ad_records_cancel(struct ad_records *r, struct ad_records_op *op)
