@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/mem.h"
+
 static void write_path(struct ad_json_writer *w, struct ad_str path)
 {
     ad_json_key(w, "path");
@@ -156,12 +158,29 @@ struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param)
     return o;
 }
 
+struct ad_sim_object *ad_sim_call_list(struct ad_sim_call *c, unsigned param)
+{
+    struct ad_str ref = c->x->params[param];
+    struct ad_sim_object *o = ad_sim_list_find(c->store, ref);
+    if (!o) {
+        ad_sim_missing(c, "List with slug/ID \"%.*s\" not found.", AD_FMT(ref));
+    }
+    return o;
+}
+
+struct ad_sim_object *ad_sim_call_set(struct ad_sim_call *c, unsigned param)
+{
+    bool list = ad_str_starts(ad_str_c(c->route->pattern), AD_STR("/v2/lists/"));
+    return list ? ad_sim_call_list(c, param) : ad_sim_call_object(c, param);
+}
+
 struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o,
                                      unsigned param)
 {
     struct ad_str ref = c->x->params[param];
     struct ad_sim_attr *a = ad_sim_attr_find(o, ref);
-    if (!a) {
+    if (!a || a->hidden) {
+        a = NULL;
         ad_sim_missing(c, "Attribute with slug/ID \"%.*s\" not found.", AD_FMT(ref));
     }
     return a;
@@ -207,4 +226,17 @@ void ad_sim_w_uuid(struct ad_json_writer *w, const char *key, const uint8_t id[1
     char text[37];
     ad_sim_uuid_text(id, text);
     ad_json_f_cstr(w, key, text);
+}
+
+void ad_sim_set_text(char **to, const struct ad_json *v)
+{
+    if (v) {
+        ad_free(*to);
+        *to = ad_sim_copy(ad_json_str(v));
+    }
+}
+
+void ad_sim_set_flag(bool *to, const struct ad_json *v)
+{
+    AD_IGNORE(v && !ad_json_bool(v, to), "ad_sim_check saw a boolean");
 }

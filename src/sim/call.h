@@ -78,6 +78,9 @@ void ad_sim_data_end(struct ad_sim_call *c, struct ad_json_writer *w);
 
 /* Things named in the path; on NULL the 404 has been set. */
 struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param);
+struct ad_sim_object *ad_sim_call_list(struct ad_sim_call *c, unsigned param);
+/* The one or the other, by the route: /v2/lists/{} or /v2/objects/{}. */
+struct ad_sim_object *ad_sim_call_set(struct ad_sim_call *c, unsigned param);
 struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_object *o,
                                      unsigned param);
 struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o,
@@ -89,10 +92,16 @@ bool ad_sim_paging(struct ad_sim_call *c, int64_t min, int64_t max, int64_t *lim
 /* A boolean of a query string. */
 bool ad_sim_query_flag(struct ad_sim_call *c, const char *name);
 
+/* A field of a PATCH: replaced when it was given, NULL when that is null. */
+void ad_sim_set_text(char **to, const struct ad_json *v);
+void ad_sim_set_flag(bool *to, const struct ad_json *v);
+
 void ad_sim_w_uuid(struct ad_json_writer *w, const char *key, const uint8_t id[16]);
 
 /* Route tables, each ended by a NULL pattern. */
 extern const struct ad_sim_route ad_sim_object_routes[];
+extern const struct ad_sim_route ad_sim_attribute_routes[];
+extern const struct ad_sim_route ad_sim_option_routes[];
 extern const struct ad_sim_route ad_sim_record_routes[];
 extern const struct ad_sim_route ad_sim_workspace_routes[];
 extern const struct ad_sim_route ad_sim_webhook_routes[];

@@ -196,7 +196,7 @@ static bool add_conds(const struct compiler *k, struct ad_sim_pred *p, const str
 static bool is_object(const struct ad_sim_object *o, const struct ad_sim_store *s,
                       struct ad_str ref)
 {
-    return ad_sim_object_find(s, ref) == o;
+    return (o->kind == AD_SIM_LIST ? ad_sim_list_find(s, ref) : ad_sim_object_find(s, ref)) == o;
 }
 
 /* [["people","company"],["companies","name"]] from the object being queried. */
@@ -211,8 +211,10 @@ static bool walk_path(const struct ad_sim_store *s, const struct ad_sim_object *
     AD_JSON_FOREACH (it, path) {
         struct ad_str object = ad_json_str(ad_json_at(it, 0));
         struct ad_str attr = ad_json_str(ad_json_at(it, 1));
-        const struct ad_sim_object *here = object.p ? ad_sim_object_find(s, object) : NULL;
-        if (!here || !attr.p || (*n == 0 && !is_object(o, s, object)) ||
+        const struct ad_sim_object *here = *n == 0    ? o
+                                           : object.p ? ad_sim_object_find(s, object)
+                                                      : NULL;
+        if (!here || !object.p || !attr.p || (*n == 0 && !is_object(o, s, object)) ||
             (*n > 0 && hops[*n - 1]->type != AD_SIM_REFERENCE)) {
             return false;
         }

@@ -1,7 +1,11 @@
-/* The simulated workspace: objects, attributes, records, values.
+/* The simulated workspace: objects, lists, attributes, records, values.
  *
- *   workspace -> objects -> attributes -> options and statuses
- *                        -> records -> values, sorted by attribute
+ *   workspace -> objects and lists -> attributes -> options and statuses
+ *                                  -> records -> values, sorted by attribute
+ *
+ * A list is a `struct ad_sim_object` of kind AD_SIM_LIST and its entries are its records: attributes,
+ * values, filters, sorts, history and events are one code for both. What an entry has besides is its
+ * parent record.
  *
  * A record holds an array of 24-byte values; text lies in packs behind them. Records of an object
  * are found by id (hash), by unique value (hash) and in the order of their creation (sorted array).
@@ -96,8 +100,21 @@ struct ad_sim_record {
     bool deleted;             /* kept while something still points here */
 };
 
+/* What a record of a list is. */
+struct ad_sim_entry {
+    struct ad_sim_record record; /* first: one pointer is both */
+    struct ad_sim_record *parent;
+    struct ad_sim_entry *next; /* of the same parent, oldest first, over all lists */
+};
+
 /* What an attribute without stored values answers from. */
-enum ad_sim_made { AD_SIM_STORED, AD_SIM_MADE_ID, AD_SIM_MADE_CREATED_AT, AD_SIM_MADE_CREATED_BY };
+enum ad_sim_made {
+    AD_SIM_STORED,
+    AD_SIM_MADE_ID,
+    AD_SIM_MADE_CREATED_AT,
+    AD_SIM_MADE_CREATED_BY,
+    AD_SIM_MADE_PARENT /* parent_record of an entry */
+};
 
 struct ad_sim_attr {
     uint8_t id[16];
@@ -107,6 +124,7 @@ struct ad_sim_attr {
     char *slug, *title, *description;
     bool system, writable, required, unique, multi, archived;
     bool enriched; /* from the interaction index: no history */
+    bool hidden;   /* only a step of a path: neither listed nor read */
     bool default_enabled;
     char *default_json; /* as given, or NULL */
     int64_t created_ns;
@@ -128,11 +146,16 @@ struct ad_sim_unique {
     char key[];
 };
 
+enum ad_sim_set_kind { AD_SIM_OBJECT, AD_SIM_LIST };
+
+/* An object or a list: a set of attributes and of records that have them. */
 struct ad_sim_object {
     struct ad_sim_store *store;
+    enum ad_sim_set_kind kind;
     uint8_t id[16];
-    char *slug, *singular, *plural;
-    const char *web; /* path part of web_url, NULL: /slug/record/ */
+    char *slug, *singular, *plural; /* a list's name is `plural` */
+    struct ad_sim_object *parent;   /* of a list: whose records it takes */
+    const char *web;                /* path part of web_url, NULL: /slug/record/ */
     int64_t created_ns;
     struct ad_sim_attr **attrs;
     size_t attrs_n;
@@ -191,8 +214,9 @@ struct ad_sim_store {
     uint8_t workspace_id[16];
     char *slug, *name;
     struct ad_rand rand; /* ids of everything but records */
-    struct ad_sim_object **objects;
-    size_t objects_n;
+    struct ad_sim_object **objects, **lists;
+    size_t objects_n, lists_n;
+    struct ad_map listed; /* records that are in a list, by id: listed.c */
     struct ad_sim_actor actors[AD_SIM_ACTORS];
     struct ad_sim_member members[AD_SIM_MEMBERS];
     ad_sim_event_cb on_event;
@@ -217,13 +241,20 @@ void ad_sim_emit(struct ad_sim_store *s, const struct ad_sim_event *event);
 struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
                                         struct ad_str singular, struct ad_str plural);
 struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad_str ref);
-/* An attribute with slug, title and type set and nothing else; becomes the object's last. */
+/* A list of records of `parent`, with the made-up attributes of a list. */
+struct ad_sim_object *ad_sim_list_add(struct ad_sim_store *s, struct ad_str slug,
+                                      struct ad_str name, struct ad_sim_object *parent);
+struct ad_sim_object *ad_sim_list_find(const struct ad_sim_store *s, struct ad_str ref);
+/* Whichever of both has that slug or id; objects first. */
+struct ad_sim_object *ad_sim_set_find(const struct ad_sim_store *s, struct ad_str ref);
+/* An attribute with slug, title and type set and nothing else; becomes the set's last. */
 struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o,
                                     struct ad_str slug, struct ad_str title,
                                     enum ad_sim_type_id type);
 struct ad_sim_attr *ad_sim_attr_find(const struct ad_sim_object *o, struct ad_str ref);
 void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug);
-/* The record_id, created_at and created_by that every object has. */
+/* The record_id, created_at and created_by that every object has; entry_id instead of record_id,
+ * and the hidden parent_record, on a list. */
 void ad_sim_object_made(struct ad_sim_store *s, struct ad_sim_object *o);
 struct ad_sim_option *ad_sim_option_add(struct ad_sim_store *s, struct ad_sim_attr *a,
                                         struct ad_str title);
@@ -256,14 +287,33 @@ void ad_sim_draft_drop(struct ad_sim_draft *d);
 /* Makes a record; drafts are taken over. Emits record.created. Unique clashes have been checked. */
 struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o,
                                            struct ad_sim_draft *drafts, size_t n, uint8_t actor);
+/* The same for an entry: list-entry.created. */
+struct ad_sim_entry *ad_sim_entry_create(struct ad_sim_store *s, struct ad_sim_object *list,
+                                         struct ad_sim_record *parent, struct ad_sim_draft *drafts,
+                                         size_t n, uint8_t actor);
 /* Writes; emits one record.updated for each attribute that changed, also on the other side of
  * relationships. Returns how many changed here. */
 size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r,
                            struct ad_sim_draft *drafts, size_t n, uint8_t actor);
+/* Record or entry; entries of a record go with it, each with its event. */
 void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8_t actor);
 /* A record without events, created at a given time: for seeding. */
 struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns,
                                          uint8_t actor);
+struct ad_sim_entry *ad_sim_entry_seed(struct ad_sim_object *list, struct ad_sim_record *parent,
+                                       int64_t created_ns, uint8_t actor);
+
+/* Which entries a record has (listed.c). */
+static inline bool ad_sim_is_entry(const struct ad_sim_record *r)
+{
+    return r->object->kind == AD_SIM_LIST;
+}
+/* The record an entry is about. Only of entries. */
+struct ad_sim_record *ad_sim_parent(const struct ad_sim_record *r);
+struct ad_sim_entry *ad_sim_entries_of(const struct ad_sim_store *s, const struct ad_sim_record *r);
+void ad_sim_listed_put(struct ad_sim_store *s, struct ad_sim_entry *e);
+void ad_sim_listed_remove(struct ad_sim_store *s, struct ad_sim_entry *e);
+void ad_sim_listed_fini(struct ad_sim_store *s);
 /* Adds a value at the end of its attribute; keeps the index of unique values. No events, no
  * relationship. */
 void ad_sim_value_append(struct ad_sim_record *r, struct ad_sim_value v);

@@ -63,7 +63,7 @@ static void render_values(struct ad_sim_pen *p, const struct ad_sim_store *s,
                 n++;
             }
         }
-        if (a->archived) {
+        if (a->archived || a->hidden) {
             continue;
         }
         if (some) {

@@ -35,7 +35,7 @@ bool ad_sim_limits_take(struct ad_sim_limits *l, enum ad_sim_lane lane, uint64_t
 
 /* --- What was asked (trace.c) --- */
 
-#define AD_SIM_ROUTES_MAX 96
+#define AD_SIM_ROUTES_MAX 160
 
 struct ad_sim_trace {
     uint64_t total, by_lane[AD_SIM_LANES], limited, violations;

@@ -92,12 +92,10 @@ static bool is_ref(struct ad_str ref, const char *slug, const uint8_t id[16])
     return ad_sim_uuid_parse(ref, wanted) && memcmp(wanted, id, sizeof(wanted)) == 0;
 }
 
-struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
-                                        struct ad_str singular, struct ad_str plural)
+static struct ad_sim_object *set_new(struct ad_sim_store *s, struct ad_str slug,
+                                     struct ad_str singular, struct ad_str plural)
 {
     struct ad_sim_object *o = ad_sim_alloc(sizeof(*o));
-    s->objects = ad_sim_grow(s->objects, (s->objects_n + 1) * sizeof(struct ad_sim_object *));
-    s->objects[s->objects_n++] = o;
     o->store = s;
     ad_sim_new_id(&s->rand, o->id);
     ad_rand_seed(&o->rand, ad_rand_u64(&s->rand));
@@ -108,14 +106,56 @@ struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str sl
     return o;
 }
 
-struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad_str ref)
+static void keep(struct ad_sim_object ***sets, size_t *n, struct ad_sim_object *o)
 {
-    for (size_t i = 0; i < s->objects_n; i++) {
-        if (is_ref(ref, s->objects[i]->slug, s->objects[i]->id)) {
-            return s->objects[i];
+    *sets = ad_sim_grow(*sets, (*n + 1) * sizeof(struct ad_sim_object *));
+    (*sets)[(*n)++] = o;
+}
+
+struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
+                                        struct ad_str singular, struct ad_str plural)
+{
+    struct ad_sim_object *o = set_new(s, slug, singular, plural);
+    keep(&s->objects, &s->objects_n, o);
+    return o;
+}
+
+struct ad_sim_object *ad_sim_list_add(struct ad_sim_store *s, struct ad_str slug,
+                                      struct ad_str name, struct ad_sim_object *parent)
+{
+    struct ad_sim_object *o = set_new(s, slug, AD_STR_NONE, name);
+    o->kind = AD_SIM_LIST;
+    o->parent = parent;
+    o->created_ns = ad_sim_now(s);
+    keep(&s->lists, &s->lists_n, o);
+    ad_sim_object_made(s, o);
+    return o;
+}
+
+static struct ad_sim_object *find_set(struct ad_sim_object **sets, size_t n, struct ad_str ref)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (is_ref(ref, sets[i]->slug, sets[i]->id)) {
+            return sets[i];
         }
     }
     return NULL;
+}
+
+struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad_str ref)
+{
+    return find_set(s->objects, s->objects_n, ref);
+}
+
+struct ad_sim_object *ad_sim_list_find(const struct ad_sim_store *s, struct ad_str ref)
+{
+    return find_set(s->lists, s->lists_n, ref);
+}
+
+struct ad_sim_object *ad_sim_set_find(const struct ad_sim_store *s, struct ad_str ref)
+{
+    struct ad_sim_object *o = ad_sim_object_find(s, ref);
+    return o ? o : ad_sim_list_find(s, ref);
 }
 
 static struct ad_str format(const char *before, const char *word, const char *after)
@@ -201,14 +241,19 @@ void ad_sim_object_made(struct ad_sim_store *s, struct ad_sim_object *o)
         { "record_id", "Record ID", AD_SIM_TEXT, AD_SIM_MADE_ID },
         { "created_at", "Created at", AD_SIM_TIMESTAMP, AD_SIM_MADE_CREATED_AT },
         { "created_by", "Created by", AD_SIM_ACTOR, AD_SIM_MADE_CREATED_BY },
+        { "parent_record", "Parent record", AD_SIM_REFERENCE, AD_SIM_MADE_PARENT },
     };
-    for (size_t i = 0; i < AD_LEN(made); i++) {
-        struct ad_sim_attr *a =
-            ad_sim_attr_add(s, o, ad_str_c(made[i].slug), ad_str_c(made[i].title), made[i].type);
+    bool list = o->kind == AD_SIM_LIST;
+    for (size_t i = 0; i < AD_LEN(made) - !list; i++) {
+        bool id = made[i].made == AD_SIM_MADE_ID;
+        struct ad_sim_attr *a = ad_sim_attr_add(
+            s, o, list && id ? AD_STR("entry_id") : ad_str_c(made[i].slug),
+            list && id ? AD_STR("Entry ID") : ad_str_c(made[i].title), made[i].type);
         a->made = made[i].made;
         a->system = true;
         a->writable = false;
-        a->unique = made[i].made == AD_SIM_MADE_ID;
+        a->unique = id;
+        a->hidden = a->made == AD_SIM_MADE_PARENT;
         a->created_ns = o->created_ns;
     }
 }
@@ -337,6 +382,8 @@ static void make(const struct ad_sim_record *r, const struct ad_sim_attr *a, str
         v->u.id = r->id;
     } else if (a->made == AD_SIM_MADE_CREATED_AT) {
         v->u.i = r->created_ns;
+    } else if (a->made == AD_SIM_MADE_PARENT) {
+        v->u.record = ad_sim_parent(r);
     } else {
         v->aux = r->actor;
     }
@@ -482,8 +529,9 @@ static void free_values(struct ad_sim_record *r)
 
 static struct ad_sim_record *clone(const struct ad_sim_record *r)
 {
-    struct ad_sim_record *c = ad_sim_alloc(sizeof(*c));
-    *c = *r;
+    bool entry = ad_sim_is_entry(r);
+    struct ad_sim_record *c = ad_sim_alloc(entry ? sizeof(struct ad_sim_entry) : sizeof(*c));
+    memcpy(c, r, entry ? sizeof(struct ad_sim_entry) : sizeof(*c));
     c->past = NULL;
     c->cap = r->n;
     c->values = ad_sim_alloc(r->n * sizeof(c->values[0]) + 1);
@@ -543,18 +591,34 @@ const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s,
 
 /* --- Events of records --- */
 
-static void emit_record(struct ad_sim_store *s, const char *type, const struct ad_sim_record *r,
+enum happening { CREATED, UPDATED, DELETED };
+
+static void name_id(struct ad_sim_event *event, const char *key, const uint8_t *id)
+{
+    event->ids[event->n].key = key;
+    event->ids[event->n++].id = id;
+}
+
+/* `a` only when one attribute changed. */
+static void emit_record(struct ad_sim_store *s, enum happening what, const struct ad_sim_record *r,
                         const struct ad_sim_attr *a, uint8_t actor)
 {
-    struct ad_sim_event event = { .type = type, .actor = actor, .n = a ? 4 : 3 };
-    event.ids[0].key = "id.workspace_id";
-    event.ids[0].id = s->workspace_id;
-    event.ids[1].key = "id.object_id";
-    event.ids[1].id = r->object->id;
-    event.ids[2].key = "id.record_id";
-    event.ids[2].id = r->id;
-    event.ids[3].key = "id.attribute_id";
-    event.ids[3].id = a ? a->id : NULL;
+    static const char *const types[][3] = {
+        [AD_SIM_OBJECT] = { "record.created", "record.updated", "record.deleted" },
+        [AD_SIM_LIST] = { "list-entry.created", "list-entry.updated", "list-entry.deleted" },
+    };
+    bool entry = ad_sim_is_entry(r);
+    struct ad_sim_event event = { .type = types[r->object->kind][what], .actor = actor };
+    name_id(&event, "id.workspace_id", s->workspace_id);
+    name_id(&event, entry ? "id.list_id" : "id.object_id", r->object->id);
+    name_id(&event, entry ? "id.entry_id" : "id.record_id", r->id);
+    if (a) {
+        name_id(&event, "id.attribute_id", a->id);
+    }
+    if (entry) {
+        name_id(&event, "parent_object_id", ad_sim_parent(r)->object->id);
+        name_id(&event, "parent_record_id", ad_sim_parent(r)->id);
+    }
     ad_sim_emit(s, &event);
 }
 
@@ -624,7 +688,7 @@ static void drop_reference(const struct change *c, struct ad_sim_record *from,
     if (at >= 0) {
         shadow(c->store, from, true);
         remove_at(from, (uint32_t)at, c->now_ns);
-        emit_record(c->store, "record.updated", from, a, c->actor);
+        emit_record(c->store, UPDATED, from, a, c->actor);
     }
 }
 
@@ -646,7 +710,7 @@ static void mirror_reference(const struct change *c, struct ad_sim_record *r,
         drop_reference(c, before, a, target);
     }
     insert_at(target, first_of(target, b->place), v);
-    emit_record(c->store, "record.updated", target, b, c->actor);
+    emit_record(c->store, UPDATED, target, b, c->actor);
 }
 
 /* Takes out what the draft replaces. True when something went. */
@@ -742,7 +806,7 @@ size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r,
     for (size_t i = 0; i < n; i++) {
         if (apply(&c, r, &drafts[i])) {
             changed++;
-            emit_record(s, "record.updated", r, drafts[i].attr, actor);
+            emit_record(s, UPDATED, r, drafts[i].attr, actor);
         }
         ad_sim_draft_drop(&drafts[i]);
     }
@@ -765,15 +829,42 @@ static void place(struct ad_sim_object *o, struct ad_sim_record *r)
     ad_map_put(&o->by_id, &r->node, ad_str_n((const char *)r->id, sizeof(r->id)));
 }
 
-struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns, uint8_t actor)
+static void seed_into(struct ad_sim_object *o, struct ad_sim_record *r, int64_t created_ns,
+                      uint8_t actor)
 {
-    struct ad_sim_record *r = ad_sim_alloc(sizeof(*r));
     ad_sim_new_id(&o->rand, r->id);
     r->object = o;
     r->created_ns = created_ns;
     r->actor = actor;
     place(o, r);
+}
+
+struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns, uint8_t actor)
+{
+    struct ad_sim_record *r = ad_sim_alloc(sizeof(*r));
+    seed_into(o, r, created_ns, actor);
     return r;
+}
+
+struct ad_sim_entry *ad_sim_entry_seed(struct ad_sim_object *list, struct ad_sim_record *parent,
+                                       int64_t created_ns, uint8_t actor)
+{
+    struct ad_sim_entry *e = ad_sim_alloc(sizeof(*e));
+    e->parent = parent;
+    seed_into(list, &e->record, created_ns, actor);
+    ad_sim_listed_put(list->store, e);
+    return e;
+}
+
+static void fill(const struct change *c, struct ad_sim_record *r, struct ad_sim_draft *drafts,
+                 size_t n)
+{
+    shadow(c->store, r, false);
+    emit_record(c->store, CREATED, r, NULL, c->actor);
+    for (size_t i = 0; i < n; i++) {
+        AD_IGNORE(apply(c, r, &drafts[i]), "a new record differs from nothing");
+        ad_sim_draft_drop(&drafts[i]);
+    }
 }
 
 struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim_object *o,
@@ -781,13 +872,18 @@ struct ad_sim_record *ad_sim_record_create(struct ad_sim_store *s, struct ad_sim
 {
     struct change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
     struct ad_sim_record *r = ad_sim_record_seed(o, c.now_ns, actor);
-    shadow(s, r, false);
-    emit_record(s, "record.created", r, NULL, actor);
-    for (size_t i = 0; i < n; i++) {
-        AD_IGNORE(apply(&c, r, &drafts[i]), "a new record differs from nothing");
-        ad_sim_draft_drop(&drafts[i]);
-    }
+    fill(&c, r, drafts, n);
     return r;
+}
+
+struct ad_sim_entry *ad_sim_entry_create(struct ad_sim_store *s, struct ad_sim_object *list,
+                                         struct ad_sim_record *parent, struct ad_sim_draft *drafts,
+                                         size_t n, uint8_t actor)
+{
+    struct change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
+    struct ad_sim_entry *e = ad_sim_entry_seed(list, parent, c.now_ns, actor);
+    fill(&c, &e->record, drafts, n);
+    return e;
 }
 
 static void unplace(struct ad_sim_object *o, struct ad_sim_record *r)
@@ -801,9 +897,23 @@ static void unplace(struct ad_sim_object *o, struct ad_sim_record *r)
     ad_map_remove(&o->by_id, &r->node);
 }
 
+/* Attio does not say; entries without a record could not be read. */
+/* NOLINTNEXTLINE(misc-no-recursion): once; an entry has no entries */
+static void delete_entries(struct ad_sim_store *s, struct ad_sim_record *r, uint8_t actor)
+{
+    struct ad_sim_entry *e = ad_sim_is_entry(r) ? NULL : ad_sim_entries_of(s, r);
+    while (e) {
+        struct ad_sim_entry *next = e->next;
+        ad_sim_record_delete(s, &e->record, actor);
+        e = next;
+    }
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): once; an entry has no entries */
 void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8_t actor)
 {
     struct change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
+    delete_entries(s, r, actor);
     shadow(s, r, true);
     unplace(r->object, r);
     r->deleted = true;
@@ -819,7 +929,10 @@ void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8
     }
     free_past(r);
     free_values(r);
-    emit_record(s, "record.deleted", r, NULL, actor);
+    emit_record(s, DELETED, r, NULL, actor);
+    if (ad_sim_is_entry(r)) {
+        ad_sim_listed_remove(s, ad_container_of(r, struct ad_sim_entry, record));
+    }
     /* The struct itself stays: one-way references, old values and shadows may still name it. */
     r->node.next = s->graves ? &s->graves->node : NULL;
     s->graves = r;
@@ -913,6 +1026,7 @@ void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uin
     s->clock = clock;
     s->slug = ad_sim_copy(ad_str_c(slug));
     s->name = ad_sim_copy(AD_STR("Simulated workspace"));
+    ad_map_init(&s->listed);
     ad_rand_seed(&s->rand, seed);
     ad_sim_new_id(&s->rand, s->workspace_id);
     uint8_t id[16];
@@ -932,8 +1046,12 @@ void ad_sim_store_fini(struct ad_sim_store *s)
         shadow_free(&s->shadows[i]);
     }
     free_graves(s);
+    ad_sim_listed_fini(s);
     for (size_t i = 0; i < s->objects_n; i++) {
         free_object(s->objects[i]);
+    }
+    for (size_t i = 0; i < s->lists_n; i++) {
+        free_object(s->lists[i]);
     }
     for (size_t i = 0; i < AD_SIM_ACTORS; i++) {
         free_str(s->actors[i].json);
@@ -944,6 +1062,7 @@ void ad_sim_store_fini(struct ad_sim_store *s)
         ad_free(s->members[i].email);
     }
     ad_free(s->objects);
+    ad_free(s->lists);
     ad_free(s->slug);
     ad_free(s->name);
 }

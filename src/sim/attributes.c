@@ -1,0 +1,364 @@
+/* Attributes of objects and lists. */
+#include "base/mem.h"
+#include "call.h"
+#include "types.h"
+
+/* --- Writing them --- */
+
+static void write_attr_id(struct ad_json_writer *w, const struct ad_sim_attr *a)
+{
+    ad_json_key(w, "id");
+    ad_json_obj(w);
+    ad_sim_w_uuid(w, "workspace_id", a->object->store->workspace_id);
+    ad_sim_w_uuid(w, "object_id", a->object->id);
+    ad_sim_w_uuid(w, "attribute_id", a->id);
+    ad_json_end(w);
+}
+
+static void write_relationship(struct ad_json_writer *w, const struct ad_sim_attr *a)
+{
+    ad_json_key(w, "relationship");
+    if (!a->partner) {
+        ad_json_w_null(w);
+        return;
+    }
+    ad_json_obj(w);
+    write_attr_id(w, a->partner);
+    ad_json_f_cstr(w, "object_slug", a->partner->object->slug);
+    ad_json_f_cstr(w, "title", a->partner->title);
+    ad_json_f_cstr(w, "api_slug", a->partner->slug);
+    ad_json_f_bool(w, "is_multiselect", a->partner->multi);
+    ad_json_end(w);
+}
+
+static void write_config(struct ad_json_writer *w, const struct ad_sim_attr *a)
+{
+    ad_json_key(w, "config");
+    ad_json_obj(w);
+    ad_json_key(w, "currency");
+    ad_json_obj(w);
+    ad_json_f_cstr(w, "default_currency_code", a->currency[0] ? a->currency : NULL);
+    ad_json_f_cstr(w, "display_type", a->currency[0] ? a->display : NULL);
+    ad_json_end(w);
+    ad_json_key(w, "record_reference");
+    ad_json_obj(w);
+    ad_json_key(w, "allowed_object_ids");
+    if (a->allowed_n == 0) {
+        ad_json_w_null(w);
+    } else {
+        ad_json_arr(w);
+        for (size_t i = 0; i < a->allowed_n; i++) {
+            char id[37];
+            ad_sim_uuid_text(a->allowed[i]->id, id);
+            ad_json_w_cstr(w, id);
+        }
+        ad_json_end(w);
+    }
+    ad_json_end(w);
+    ad_json_end(w);
+}
+
+static void write_attr(struct ad_json_writer *w, const struct ad_sim_attr *a)
+{
+    ad_json_obj(w);
+    write_attr_id(w, a);
+    ad_json_f_cstr(w, "title", a->title);
+    ad_json_f_cstr(w, "description", a->description);
+    ad_json_f_cstr(w, "api_slug", a->slug);
+    ad_json_f_cstr(w, "type", ad_sim_types[a->type].name);
+    ad_json_f_bool(w, "is_system_attribute", a->system);
+    ad_json_f_bool(w, "is_writable", a->writable);
+    ad_json_f_bool(w, "is_required", a->required);
+    ad_json_f_bool(w, "is_unique", a->unique);
+    ad_json_f_bool(w, "is_multiselect", a->multi);
+    ad_json_f_bool(w, "is_default_value_enabled", a->default_enabled);
+    ad_json_f_bool(w, "is_archived", a->archived);
+    ad_json_key(w, "default_value");
+    if (a->default_json) {
+        ad_json_w_raw(w, ad_str_c(a->default_json));
+    } else {
+        ad_json_w_null(w);
+    }
+    write_relationship(w, a);
+    ad_json_key(w, "created_at");
+    ad_json_w_time(w, a->created_ns);
+    write_config(w, a);
+    ad_json_end(w);
+}
+
+static void answer_attr(struct ad_sim_call *c, const struct ad_sim_attr *a)
+{
+    struct ad_json_writer w;
+    ad_sim_data_begin(c, &w);
+    write_attr(&w, a);
+    ad_sim_data_end(c, &w);
+}
+
+/* --- Attributes --- */
+
+enum happening { CREATED, UPDATED };
+
+static void emit_attr(struct ad_sim_call *c, enum happening what, const struct ad_sim_attr *a)
+{
+    static const char *const types[][2] = {
+        [AD_SIM_OBJECT] = { "object-attribute.created", "object-attribute.updated" },
+        [AD_SIM_LIST] = { "list-attribute.created", "list-attribute.updated" },
+    };
+    enum ad_sim_set_kind kind = a->object->kind;
+    struct ad_sim_event event = { .type = types[kind][what], .n = 3, .actor = AD_SIM_ACTOR_TOKEN };
+    event.ids[0].key = "id.workspace_id";
+    event.ids[0].id = c->store->workspace_id;
+    event.ids[1].key = kind == AD_SIM_LIST ? "id.list_id" : "id.object_id";
+    event.ids[1].id = a->object->id;
+    event.ids[2].key = "id.attribute_id";
+    event.ids[2].id = a->id;
+    ad_sim_emit(c->store, &event);
+}
+
+static void list_attrs(struct ad_sim_call *c)
+{
+    struct ad_sim_object *o = ad_sim_call_set(c, 0);
+    int64_t limit = INT64_MAX;
+    int64_t offset = 0;
+    struct ad_json_writer w;
+    if (!o || !ad_sim_paging(c, 1, INT64_MAX, &limit, &offset)) {
+        return;
+    }
+    bool archived = ad_sim_query_flag(c, "show_archived");
+    ad_sim_data_begin(c, &w);
+    ad_json_arr(&w);
+    for (size_t i = 0; i < o->attrs_n && limit > 0; i++) {
+        if (o->attrs[i]->hidden || (o->attrs[i]->archived && !archived)) {
+            continue;
+        }
+        if (offset > 0) {
+            offset--;
+            continue;
+        }
+        write_attr(&w, o->attrs[i]);
+        limit--;
+    }
+    ad_json_end(&w);
+    ad_sim_data_end(c, &w);
+}
+
+static void get_attr(struct ad_sim_call *c)
+{
+    struct ad_sim_object *o = ad_sim_call_set(c, 0);
+    struct ad_sim_attr *a = o ? ad_sim_call_attr(c, o, 1) : NULL;
+    if (a) {
+        answer_attr(c, a);
+    }
+}
+
+static void set_default(struct ad_sim_attr *a, const struct ad_json *v)
+{
+    if (!v) {
+        return;
+    }
+    ad_free(a->default_json);
+    a->default_enabled = v->type == AD_JSON_OBJECT;
+    a->default_json = a->default_enabled ? ad_sim_copy(v->raw) : NULL;
+}
+
+static const char *known_display(struct ad_str s)
+{
+    static const char *const all[] = { "code", "name", "narrowSymbol", "symbol" };
+    for (size_t i = 0; i < AD_LEN(all); i++) {
+        if (ad_str_eq(s, ad_str_c(all[i]))) {
+            return all[i];
+        }
+    }
+    return "symbol";
+}
+
+static void set_config(struct ad_sim_attr *a, const struct ad_json *config)
+{
+    struct ad_str code = ad_json_str(ad_json_path(config, "currency.default_currency_code"));
+    if (a->type == AD_SIM_CURRENCY) {
+        memcpy(a->currency, code.n == 3 ? code.p : "USD", 3);
+        a->display = known_display(ad_json_str(ad_json_path(config, "currency.display_type")));
+    }
+    const struct ad_json *allowed = ad_json_path(config, "record_reference.allowed_objects");
+    if (allowed && a->type == AD_SIM_REFERENCE) {
+        a->allowed_n = 0;
+        AD_JSON_FOREACH (it, allowed) {
+            ad_sim_allow(a, ad_sim_object_find(a->object->store, ad_json_str(it)));
+        }
+    }
+}
+
+/* The objects a reference may point to exist; else the 400 has been set. */
+static bool config_ok(struct ad_sim_call *c, const struct ad_json *data)
+{
+    AD_JSON_FOREACH (it, ad_json_path(data, "config.record_reference.allowed_objects")) {
+        struct ad_str ref = ad_json_str(it);
+        if (!ref.p || !ad_sim_object_find(c->store, ref)) {
+            ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.",
+                       AD_FMT(ref));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The other side of a two-way pair. False: an error has been set. */
+static bool relationship_ok(struct ad_sim_call *c, const struct ad_json *data,
+                            struct ad_sim_object **other)
+{
+    const struct ad_json *r = ad_json_get(data, "relationship");
+    *other = NULL;
+    if (!ad_json_is(r, AD_JSON_OBJECT)) {
+        return true;
+    }
+    static const struct ad_sim_field fields[] = {
+        { "object", AD_SIM_IS(STRING), true },
+        { "title", AD_SIM_IS(STRING), true },
+        { "api_slug", AD_SIM_IS(STRING), true },
+        { "is_multiselect", AD_SIM_IS(BOOL), true },
+    };
+    ad_sim_check(c, r, "data.relationship", fields, AD_LEN(fields));
+    if (!ad_sim_body_ok(c)) {
+        return false;
+    }
+    struct ad_str ref = ad_json_str(ad_json_get(r, "object"));
+    *other = ad_sim_object_find(c->store, ref);
+    if (!*other) {
+        ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.", AD_FMT(ref));
+        return false;
+    }
+    return true;
+}
+
+static struct ad_sim_attr *add_attr(struct ad_sim_call *c, struct ad_sim_object *o,
+                                    const struct ad_json *data, enum ad_sim_type_id type)
+{
+    struct ad_sim_attr *a = ad_sim_attr_add(c->store, o, ad_json_str(ad_json_get(data, "api_slug")),
+                                            ad_json_str(ad_json_get(data, "title")), type);
+    a->description = ad_sim_copy(ad_json_str(ad_json_get(data, "description")));
+    a->created_ns = ad_sim_now(c->store);
+    ad_sim_set_flag(&a->required, ad_json_get(data, "is_required"));
+    ad_sim_set_flag(&a->unique, ad_json_get(data, "is_unique"));
+    ad_sim_set_flag(&a->multi, ad_json_get(data, "is_multiselect"));
+    set_default(a, ad_json_get(data, "default_value"));
+    set_config(a, ad_json_get(data, "config"));
+    return a;
+}
+
+static void add_partner(struct ad_sim_call *c, struct ad_sim_attr *a, struct ad_sim_object *other,
+                        const struct ad_json *data)
+{
+    struct ad_sim_attr *b =
+        ad_sim_attr_add(c->store, other, ad_json_str(ad_json_get(data, "api_slug")),
+                        ad_json_str(ad_json_get(data, "title")), AD_SIM_REFERENCE);
+    ad_sim_set_flag(&b->multi, ad_json_get(data, "is_multiselect"));
+    b->created_ns = a->created_ns;
+    ad_sim_allow(b, a->object);
+    a->allowed_n = 0;
+    ad_sim_allow(a, other);
+    ad_sim_relate(a, b);
+}
+
+static void create_attr(struct ad_sim_call *c)
+{
+    static const struct ad_sim_field fields[] = {
+        { "data", AD_SIM_IS(OBJECT), true },
+        { "data.title", AD_SIM_IS(STRING), true },
+        { "data.description", AD_SIM_IS(STRING) | AD_SIM_IS(NULL), true },
+        { "data.api_slug", AD_SIM_IS(STRING), true },
+        { "data.type", AD_SIM_IS(STRING), true },
+        { "data.is_required", AD_SIM_IS(BOOL), true },
+        { "data.is_unique", AD_SIM_IS(BOOL), true },
+        { "data.is_multiselect", AD_SIM_IS(BOOL), true },
+        { "data.config", AD_SIM_IS(OBJECT), true },
+    };
+    struct ad_sim_object *o = ad_sim_call_set(c, 0);
+    struct ad_sim_object *other = NULL;
+    if (!o) {
+        return;
+    }
+    ad_sim_check(c, c->body, "", fields, AD_LEN(fields));
+    const struct ad_json *data = ad_json_get(c->body, "data");
+    enum ad_sim_type_id type = ad_sim_type_find(ad_json_str(ad_json_get(data, "type")));
+    if (c->issues_n == 0 && (type == AD_SIM_TYPES || !ad_sim_types[type].creatable)) {
+        ad_sim_issue(c, "one of the attribute types", "string", "data.type");
+    }
+    if (!ad_sim_body_ok(c) || !config_ok(c, data) || !relationship_ok(c, data, &other)) {
+        return;
+    }
+    const struct ad_json *there = ad_json_get(data, "relationship");
+    if (ad_sim_attr_find(o, ad_json_str(ad_json_get(data, "api_slug"))) ||
+        (other && ad_sim_attr_find(other, ad_json_str(ad_json_get(there, "api_slug"))))) {
+        ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict",
+                    "An attribute with the same API slug already exists on this object. Please "
+                    "choose a different API slug.");
+        return;
+    }
+    struct ad_sim_attr *a = add_attr(c, o, data, type);
+    if (other && type == AD_SIM_REFERENCE) {
+        add_partner(c, a, other, there);
+        emit_attr(c, CREATED, a->partner);
+    }
+    emit_attr(c, CREATED, a);
+    answer_attr(c, a);
+}
+
+static void patch_attr(struct ad_sim_call *c)
+{
+    static const struct ad_sim_field fields[] = {
+        { "data", AD_SIM_IS(OBJECT), true },
+        { "data.title", AD_SIM_IS(STRING), false },
+        { "data.api_slug", AD_SIM_IS(STRING), false },
+        { "data.description", AD_SIM_IS(STRING) | AD_SIM_IS(NULL), false },
+        { "data.is_required", AD_SIM_IS(BOOL), false },
+        { "data.is_unique", AD_SIM_IS(BOOL), false },
+        { "data.is_archived", AD_SIM_IS(BOOL), false },
+    };
+    struct ad_sim_object *o = ad_sim_call_set(c, 0);
+    struct ad_sim_attr *a = o ? ad_sim_call_attr(c, o, 1) : NULL;
+    if (!a) {
+        return;
+    }
+    ad_sim_check(c, c->body, "", fields, AD_LEN(fields));
+    const struct ad_json *data = ad_json_get(c->body, "data");
+    if (!ad_sim_body_ok(c) || !config_ok(c, data)) {
+        return;
+    }
+    if (a->system) {
+        ad_sim_bad(c, "system_edit_unauthorized", "Cannot update a System attribute.");
+        return;
+    }
+    const struct ad_json *slug = ad_json_get(data, "api_slug");
+    struct ad_sim_attr *same = slug ? ad_sim_attr_find(o, slug->str) : NULL;
+    if (same && same != a) {
+        ad_sim_fail(c, 409, "invalid_request_error", "slug_conflict",
+                    "An attribute with the same API slug already exists on this object. Please "
+                    "choose a different API slug.");
+        return;
+    }
+    if (slug) {
+        ad_sim_attr_rename(a, slug->str);
+    }
+    ad_sim_set_text(&a->title, ad_json_get(data, "title"));
+    ad_sim_set_text(&a->description, ad_json_get(data, "description"));
+    ad_sim_set_flag(&a->required, ad_json_get(data, "is_required"));
+    ad_sim_set_flag(&a->unique, ad_json_get(data, "is_unique"));
+    ad_sim_set_flag(&a->archived, ad_json_get(data, "is_archived"));
+    set_default(a, ad_json_get(data, "default_value"));
+    set_config(a, ad_json_get(data, "config"));
+    emit_attr(c, UPDATED, a);
+    answer_attr(c, a);
+}
+
+#define ROUTES(set)                                                                   \
+    { AD_HTTP_GET, set "/attributes", list_attrs, AD_SIM_READ, false },               \
+        { AD_HTTP_POST, set "/attributes", create_attr, AD_SIM_WRITE, true },         \
+        { AD_HTTP_GET, set "/attributes/{attribute}", get_attr, AD_SIM_READ, false }, \
+    {                                                                                 \
+        AD_HTTP_PATCH, set "/attributes/{attribute}", patch_attr, AD_SIM_WRITE, true  \
+    }
+const struct ad_sim_route ad_sim_attribute_routes[] = {
+    ROUTES("/v2/objects/{object}"),
+    ROUTES("/v2/lists/{list}"),
+    { 0, NULL, NULL, AD_SIM_READ, false },
+};
