@@ -50,7 +50,8 @@ struct ad_stream {
     ad_read_cb on_read;
     ad_closed_cb on_closed;
     bool closing;
-    void *data; /* the owner's */
+    bool abrupt; /* set by the owner: a close resets the connection (TCP only) */
+    void *data;  /* the owner's */
 };
 
 AD_MUST_CHECK enum ad_err ad_stream_read_start(struct ad_stream *s, ad_read_cb on_read);

@@ -128,5 +128,7 @@ const struct ad_sim_route ad_sim_control_routes[] = {
     { AD_HTTP_POST, "/_sim/requests", post_requests, AD_SIM_READ, true },
     { AD_HTTP_GET, "/_sim/state", get_state, AD_SIM_READ, false },
     { AD_HTTP_GET, "/_sim/deliveries", get_deliveries, AD_SIM_READ, false },
+    { AD_HTTP_POST, "/_sim/webhooks/{webhook}", ad_sim_webhook_control, AD_SIM_READ, true },
+    { AD_HTTP_DELETE, "/_sim/webhooks/{webhook}", ad_sim_webhook_remove, AD_SIM_READ, false },
     { 0, NULL, NULL, AD_SIM_READ, false },
 };

@@ -8,7 +8,6 @@
 #define TRY_MS 5000    /* Attio waits no longer for an answer */
 #define CONNECTIONS 64 /* tries under way to one target */
 #define RESPONSE_MAX (1u << 20)
-#define INACTIVE_S (7 * 86400)
 
 /* Seconds before the 1st, 2nd ... repetition; about three days in all. */
 static const uint32_t retry_s[] = { 10, 30, 120, 480, 1800, 7200, 18000, 43200, 86400, 100800 };
@@ -33,13 +32,14 @@ struct flight {
 };
 
 struct message {
-    struct ad_list link; /* target's queue, or all->waiting */
+    struct ad_list link; /* target's queue, or all->waiting, or all->held */
     struct ad_timer timer;
     uint64_t due_ms;
     struct ad_sim_webhook *hook;
     struct ad_sim_target *target;
     struct flight *flight;
     unsigned tries;
+    uint64_t overtakers; /* of a held one: 0 waits for the time alone */
     char key[37];
     char signature[2 * AD_SHA256_SIZE];
     struct ad_http_header headers[5];
@@ -120,11 +120,6 @@ static void message_free(struct message *m)
     }
 }
 
-static void on_inactive(struct ad_timer *timer)
-{
-    ad_container_of(timer, struct ad_sim_webhook, timer)->status = "inactive";
-}
-
 static uint64_t scaled_ms(const struct ad_sim_webhooks *ws, double seconds)
 {
     return (uint64_t)(seconds * 1000.0 / ws->factor);
@@ -132,12 +127,10 @@ static uint64_t scaled_ms(const struct ad_sim_webhooks *ws, double seconds)
 
 static void degrade(struct ad_sim_webhook *hook)
 {
-    if (hook->status[0] != 'a') {
-        return;
+    if (ad_sim_webhook_is(hook, "active")) {
+        ad_sim_webhook_set_status(hook, "degraded");
+        ad_log(AD_LOG_WARN, "webhook_degraded", AD_KI("failed", hook->failed));
     }
-    hook->status = "degraded";
-    ad_timer_start(hook->all->timers, &hook->timer, scaled_ms(hook->all, INACTIVE_S), on_inactive);
-    ad_log(AD_LOG_WARN, "webhook_degraded", AD_KI("failed", hook->failed));
 }
 
 /* --- Sending --- */
@@ -168,8 +161,12 @@ static void settle(struct message *m, bool ok)
     m->tries++;
     if (ok) {
         m->hook->delivered++;
-        m->hook->status = "active";
-        ad_timer_stop(m->hook->all->timers, &m->hook->timer);
+        if (ad_sim_webhook_is(m->hook, "degraded")) {
+            ad_sim_webhook_set_status(m->hook, "active");
+        }
+        message_free(m);
+    } else if (ad_sim_webhook_is(m->hook, "inactive")) {
+        m->hook->failed++;
         message_free(m);
     } else if (m->hook->deleted || m->hook->all->closing) {
         message_free(m);
@@ -257,15 +254,13 @@ static void pump(struct ad_sim_target *t)
     }
     while (!ad_list_empty(&t->queue) && t->flying < CONNECTIONS && has_slot(t)) {
         struct message *m = ad_container_of(ad_list_pop(&t->queue), struct message, link);
-        if (m->hook->deleted) {
-            message_free(m);
-        } else if (!t->client || !take_off(m)) {
+        if (!t->client || !take_off(m)) {
             settle(m, false);
         }
     }
 }
 
-void ad_sim_deliver(struct ad_sim_webhook *hook, struct ad_str body)
+static struct message *message_new(struct ad_sim_webhook *hook, struct ad_str body)
 {
     uint8_t mac[AD_SHA256_SIZE];
     struct message *m = ad_sim_alloc(sizeof(*m) + body.n);
@@ -286,8 +281,74 @@ void ad_sim_deliver(struct ad_sim_webhook *hook, struct ad_str body)
     };
     ad_list_init(&m->link);
     hook->pending++;
-    ad_list_push(&m->target->queue, &m->link);
-    pump(m->target);
+    return m;
+}
+
+static void hold(struct message *m, uint64_t hold_ms, uint64_t overtakers)
+{
+    struct ad_sim_webhooks *ws = m->hook->all;
+    if (hold_ms == 0 && overtakers == 0) {
+        ad_list_push(&m->target->queue, &m->link);
+        return;
+    }
+    m->overtakers = overtakers;
+    ad_list_push(&ws->held, &m->link);
+    ad_timer_start(ws->timers, &m->timer, hold_ms, on_due);
+}
+
+/* One more is queued: those held behind it come closer, the last of them follows it. */
+static void overtake(struct ad_sim_webhooks *ws, struct ad_sim_target *t)
+{
+    AD_LIST_FOREACH_SAFE (it, &ws->held) {
+        struct message *m = ad_container_of(it, struct message, link);
+        if (m->target == t && m->overtakers > 0 && --m->overtakers == 0) {
+            ad_timer_stop(ws->timers, &m->timer);
+            ad_list_remove(&m->link);
+            ad_list_push(&t->queue, &m->link);
+        }
+    }
+}
+
+void ad_sim_deliver(struct ad_sim_webhook *hook, struct ad_str body, const struct ad_sim_fate *fate)
+{
+    if (fate->lost) {
+        hook->lost++;
+        return;
+    }
+    struct message *m = message_new(hook, body);
+    struct message *copy = fate->twice ? message_new(hook, body) : NULL;
+    if (fate->hold_ms == 0 && fate->overtakers == 0) {
+        ad_list_push(&m->target->queue, &m->link);
+        overtake(hook->all, m->target);
+    } else {
+        hold(m, fate->hold_ms, fate->overtakers);
+    }
+    if (copy) {
+        memcpy(copy->key, m->key, sizeof(copy->key));
+        hold(copy, fate->hold_ms + fate->copy_ms, 0);
+    }
+    pump(hook->target);
+}
+
+static void stop_in(struct ad_list *messages, const struct ad_sim_webhook *hook)
+{
+    AD_LIST_FOREACH_SAFE (it, messages) {
+        struct message *m = ad_container_of(it, struct message, link);
+        if (m->hook == hook) {
+            m->hook->failed++;
+            message_free(m);
+        }
+    }
+}
+
+void ad_sim_deliver_stop(struct ad_sim_webhook *hook)
+{
+    struct ad_sim_webhooks *ws = hook->all;
+    stop_in(&ws->waiting, hook);
+    stop_in(&ws->held, hook);
+    AD_LIST_FOREACH (it, &ws->targets) { /* a changed URL leaves messages with the old one */
+        stop_in(&ad_container_of(it, struct ad_sim_target, link)->queue, hook);
+    }
 }
 
 void ad_sim_webhooks_set_factor(struct ad_sim_webhooks *ws, double factor)
@@ -299,6 +360,9 @@ void ad_sim_webhooks_set_factor(struct ad_sim_webhooks *ws, double factor)
         left_ms = (uint64_t)((double)left_ms * ws->factor / factor);
         m->due_ms = now_ms + left_ms;
         ad_timer_start(ws->timers, &m->timer, left_ms, on_due);
+    }
+    AD_LIST_FOREACH (it, &ws->list) {
+        ad_sim_webhook_rescale(ad_container_of(it, struct ad_sim_webhook, link), factor);
     }
     ws->factor = factor;
 }
@@ -317,6 +381,7 @@ void ad_sim_webhooks_open(struct ad_sim_webhooks *ws, struct ad_loop *loop,
     ad_list_init(&ws->list);
     ad_list_init(&ws->targets);
     ad_list_init(&ws->waiting);
+    ad_list_init(&ws->held);
 }
 
 static void drop_all(struct ad_list *messages)
@@ -355,6 +420,7 @@ void ad_sim_webhooks_close(struct ad_sim_webhooks *ws, void (*done)(void *ctx), 
     ws->closed = done;
     ws->closed_ctx = ctx;
     drop_all(&ws->waiting);
+    drop_all(&ws->held);
     ws->clients_open++; /* so that the last of them cannot come before the loop below is through */
     AD_LIST_FOREACH (it, &ws->targets) {
         struct ad_sim_target *t = ad_container_of(it, struct ad_sim_target, link);

@@ -56,17 +56,33 @@ static void do_kind(struct ad_sim_edits *e, int kind)
     }
 }
 
+/* The kind whose next turn comes first, or -1. Turns are taken in the order of their times, however
+ * late the timer: the same seed makes the same changes. */
+static int next_due(const struct ad_sim_edits *e, double elapsed_s)
+{
+    int first = -1;
+    double first_s = elapsed_s + 1e-9;
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        double at_s =
+            e->per_second[kind] > 0 ? (double)(e->due[kind] + 1) / e->per_second[kind] : 1e18;
+        if (at_s < first_s || (first < 0 && at_s <= first_s)) {
+            first = kind;
+            first_s = at_s;
+        }
+    }
+    return first;
+}
+
 static void on_step(struct ad_timer *timer)
 {
     struct ad_sim_edits *e = ad_container_of(timer, struct ad_sim_edits, timer);
     uint64_t now_ms = ad_mono_ms(e->sim->clock);
     uint64_t until_ms = now_ms < e->end_ms ? now_ms : e->end_ms;
     double elapsed_s = (double)(until_ms - e->begin_ms) / 1000.0;
-    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
-        while ((double)(e->due[kind] + 1) <= e->per_second[kind] * elapsed_s + 1e-9) {
-            e->due[kind]++;
-            do_kind(e, kind);
-        }
+    int kind = 0;
+    while ((kind = next_due(e, elapsed_s)) >= 0) {
+        e->due[kind]++;
+        do_kind(e, kind);
     }
     if (now_ms < e->end_ms) {
         ad_timer_start(e->sim->timers, &e->timer, STEP_MS, on_step);
@@ -125,25 +141,53 @@ static void do_count(struct ad_sim_call *c, struct ad_sim_edits *e, int64_t coun
     ad_sim_edits_get(c);
 }
 
+/* Absent: leaves *out. */
+static bool take_rate(struct ad_sim_call *c, const char *key, double *out)
+{
+    const struct ad_json *v = ad_json_get(c->body, key);
+    if (v && (!ad_json_f64(v, out) || *out < 0 || *out > 100000)) {
+        ad_sim_issue(c, "number", "number", "%s", key);
+    }
+    return v != NULL;
+}
+
+/* How many of each kind a second: named one by one, or as shares of per_second. */
+static void take_rates(struct ad_sim_call *c, double rates[AD_SIM_EDIT_KINDS])
+{
+    static const double usual[AD_SIM_EDIT_KINDS] = { 8, 1, 1 };
+    double total = 0;
+    double sum = 0;
+    bool named = false;
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        rates[kind] = 0;
+        named = take_rate(c, rate_names[kind], &rates[kind]) || named;
+    }
+    if (!take_rate(c, "per_second", &total)) {
+        return;
+    }
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        rates[kind] = named ? rates[kind] : usual[kind];
+        sum += rates[kind];
+    }
+    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
+        rates[kind] = sum > 0 ? total * rates[kind] / sum : 0;
+    }
+}
+
 static void start(struct ad_sim_call *c, struct ad_sim_edits *e)
 {
+    double rates[AD_SIM_EDIT_KINDS];
     double seconds = 0;
-    e->begin_ms = ad_mono_ms(e->sim->clock);
-    for (int kind = 0; kind < AD_SIM_EDIT_KINDS; kind++) {
-        e->per_second[kind] = 0;
-        e->due[kind] = 0;
-        const struct ad_json *v = ad_json_get(c->body, rate_names[kind]);
-        if (v && (!ad_json_f64(v, &e->per_second[kind]) || e->per_second[kind] < 0 ||
-                  e->per_second[kind] > 100000)) {
-            ad_sim_issue(c, "number", "number", "%s", rate_names[kind]);
-        }
-    }
+    take_rates(c, rates);
     if (!ad_json_f64(ad_json_get(c->body, "seconds"), &seconds) || seconds < 0 || seconds > 1e6) {
         ad_sim_issue(c, "number", NULL, "seconds");
     }
     if (!ad_sim_body_ok(c)) {
         return;
     }
+    memcpy(e->per_second, rates, sizeof(rates));
+    memset(e->due, 0, sizeof(e->due));
+    e->begin_ms = ad_mono_ms(e->sim->clock);
     e->end_ms = e->begin_ms + (uint64_t)(seconds * 1000.0);
     ad_timer_start(e->sim->timers, &e->timer, STEP_MS, on_step);
     ad_sim_edits_get(c);

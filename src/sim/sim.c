@@ -351,6 +351,7 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     ad_sim_seed_records(&sim->store, &opts->sizes);
     ad_sim_webhooks_open(&sim->webhooks, loop, &sim->store, opts->seed);
     sim->webhooks.rate_per_url = opts->rate_per_url;
+    sim->webhooks.faults = &sim->faults;
     sim->store.on_event = ad_sim_webhooks_on_event;
     sim->store.on_event_ctx = &sim->webhooks;
     ad_sim_limits_init(&sim->limits, opts->limits);

@@ -74,17 +74,22 @@ enum ad_sim_fault_kind {
     AD_SIM_FAULT_SILENCE, /* the answer never leaves */
     AD_SIM_FAULT_SLOW,    /* `at` bytes every 20 ms */
     AD_SIM_FAULT_STALE,   /* reads answer as of `stale_ms` ago */
+    /* of webhook deliveries, not of requests */
+    AD_SIM_FAULT_DROP,      /* never sent */
+    AD_SIM_FAULT_DUPLICATE, /* sent twice, the second one `latency_ms` later */
+    AD_SIM_FAULT_REORDER,   /* sent after the next `by` to the same URL, or after `latency_ms` */
+    AD_SIM_FAULT_DELAY,     /* sent `latency_ms` later */
     AD_SIM_FAULT_KINDS
 };
 
 struct ad_sim_fault {
     struct ad_list link;
-    char *route;     /* prefix of the path */
+    char *route;     /* prefix of the path, or of the event type of a delivery */
     unsigned method; /* 0: any */
     enum ad_sim_fault_kind kind;
     unsigned status;
     double rate;
-    uint64_t latency_ms, at, stale_ms;
+    uint64_t latency_ms, at, stale_ms, by;
     uint64_t left; /* how often still; UINT64_MAX: until cleared */
     uint64_t hits;
 };
@@ -104,6 +109,7 @@ struct ad_sim_harm {
 void ad_sim_faults_init(struct ad_sim_faults *f, uint64_t seed);
 void ad_sim_faults_clear(struct ad_sim_faults *f);
 struct ad_sim_harm ad_sim_faults_pick(struct ad_sim_faults *f, unsigned method, struct ad_str path);
+struct ad_sim_fate ad_sim_faults_fate(struct ad_sim_faults *f, struct ad_str event_type);
 /* POST and GET /_sim/faults. */
 void ad_sim_faults_post(struct ad_sim_call *c);
 void ad_sim_faults_get(struct ad_sim_call *c);

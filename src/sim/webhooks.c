@@ -134,7 +134,8 @@ static void deliver_event(struct ad_sim_webhook *hook, const struct ad_sim_event
     write_event(&p, hook->all->store, e);
     AD_SIM_PUT(&p, "]}");
     ad_sim_pen_done(&p);
-    ad_sim_deliver(hook, ad_buf_str(&b));
+    struct ad_sim_fate fate = ad_sim_faults_fate(hook->all->faults, ad_str_c(e->type));
+    ad_sim_deliver(hook, ad_buf_str(&b), &fate);
     ad_buf_fini(&b);
 }
 
@@ -144,8 +145,8 @@ void ad_sim_webhooks_on_event(void *ctx, const struct ad_sim_event *event)
     AD_LIST_FOREACH (it, &ws->list) {
         struct ad_sim_webhook *hook = ad_container_of(it, struct ad_sim_webhook, link);
         bool wanted = false;
-        for (size_t i = 0; i < hook->subscriptions_n && strcmp(hook->status, "inactive") != 0;
-             i++) {
+        size_t n = ad_sim_webhook_is(hook, "inactive") ? 0 : hook->subscriptions_n;
+        for (size_t i = 0; i < n; i++) {
             wanted = wanted || passes(ws->store, &hook->subscriptions[i], event);
         }
         if (wanted) {
@@ -401,6 +402,11 @@ static void answer(struct ad_sim_call *c, const struct ad_sim_webhook *hook, boo
     ad_sim_data_end(c, &w);
 }
 
+void ad_sim_webhook_answer(struct ad_sim_call *c, const struct ad_sim_webhook *hook)
+{
+    answer(c, hook, false);
+}
+
 static struct ad_sim_webhook *find(struct ad_sim_call *c)
 {
     uint8_t id[16];
@@ -416,7 +422,7 @@ static struct ad_sim_webhook *find(struct ad_sim_call *c)
     return NULL;
 }
 
-static struct ad_sim_webhook *call_webhook(struct ad_sim_call *c)
+struct ad_sim_webhook *ad_sim_call_webhook(struct ad_sim_call *c)
 {
     struct ad_sim_webhook *hook = find(c);
     if (!hook) {
@@ -508,7 +514,7 @@ static void list_webhooks(struct ad_sim_call *c)
 
 static void get_webhook(struct ad_sim_call *c)
 {
-    struct ad_sim_webhook *hook = call_webhook(c);
+    struct ad_sim_webhook *hook = ad_sim_call_webhook(c);
     if (hook) {
         answer(c, hook, false);
     }
@@ -537,7 +543,7 @@ static void patch_webhook(struct ad_sim_call *c)
         { "data.target_url", AD_SIM_IS(STRING), false },
         { "data.subscriptions", AD_SIM_IS(ARRAY), false },
     };
-    struct ad_sim_webhook *hook = call_webhook(c);
+    struct ad_sim_webhook *hook = ad_sim_call_webhook(c);
     if (!hook) {
         return;
     }
@@ -575,6 +581,17 @@ void ad_sim_webhook_free(struct ad_sim_webhook *hook)
     ad_free(hook);
 }
 
+void ad_sim_webhook_delete(struct ad_sim_webhook *hook)
+{
+    ad_list_remove(&hook->link);
+    hook->deleted = true;
+    hook->pending++; /* so that the last message does not free it under our hands */
+    ad_sim_deliver_stop(hook);
+    if (--hook->pending == 0) {
+        ad_sim_webhook_free(hook);
+    }
+}
+
 static void delete_webhook(struct ad_sim_call *c)
 {
     struct ad_sim_webhook *hook = find(c);
@@ -582,11 +599,7 @@ static void delete_webhook(struct ad_sim_call *c)
         ad_sim_missing(c, "Webhook not found");
         return;
     }
-    ad_list_remove(&hook->link);
-    hook->deleted = true;
-    if (hook->pending == 0) {
-        ad_sim_webhook_free(hook);
-    }
+    ad_sim_webhook_delete(hook);
     ad_buf_put(c->out, AD_STR("{}"));
 }
 
@@ -596,6 +609,7 @@ static void write_counts(struct ad_json_writer *w, const struct ad_sim_webhook *
     ad_json_f_i64(w, "delivered", (int64_t)sum->delivered);
     ad_json_f_i64(w, "failed", (int64_t)sum->failed);
     ad_json_f_i64(w, "retried", (int64_t)sum->retried);
+    ad_json_f_i64(w, "lost", (int64_t)sum->lost);
 }
 
 void ad_sim_webhooks_report(const struct ad_sim_webhooks *ws, struct ad_json_writer *w)
@@ -607,6 +621,7 @@ void ad_sim_webhooks_report(const struct ad_sim_webhooks *ws, struct ad_json_wri
         sum.delivered += hook->delivered;
         sum.failed += hook->failed;
         sum.retried += hook->retried;
+        sum.lost += hook->lost;
     }
     ad_json_obj(w);
     write_counts(w, &sum);

@@ -134,6 +134,7 @@ static void spoil(struct wire *w)
         break;
     case AD_SIM_FAULT_RESET:
         keep(&w->bytes, (size_t)w->harm.at);
+        w->inner->abrupt = true;
         break;
     case AD_SIM_FAULT_SILENCE:
         ad_buf_clear(&w->bytes);

@@ -120,7 +120,10 @@ static void on_close(uv_handle_t *handle)
 
 static void tcp_close(struct ad_stream *s)
 {
-    uv_close((uv_handle_t *)&of_stream(s)->uv, on_close);
+    /* A reset is refused while a shutdown is under way: then it stays an orderly end. */
+    if (!s->abrupt || uv_tcp_close_reset(&of_stream(s)->uv, on_close)) {
+        uv_close((uv_handle_t *)&of_stream(s)->uv, on_close);
+    }
 }
 
 static size_t tcp_peer(struct ad_stream *s, char *out, size_t cap)
