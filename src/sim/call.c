@@ -95,6 +95,11 @@ static const char *const type_names[] = {
     "null", "boolean", "number", "string", "array", "object"
 };
 
+const char *ad_sim_type_name(const struct ad_json *v)
+{
+    return v ? type_names[v->type] : NULL;
+}
+
 static const char *first_type(unsigned types)
 {
     for (size_t i = 1; i < AD_LEN(type_names); i++) {
@@ -113,8 +118,8 @@ void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *p
         if (v ? (fields[i].types & (1u << v->type)) != 0 : !fields[i].required) {
             continue;
         }
-        ad_sim_issue(c, first_type(fields[i].types), v ? type_names[v->type] : NULL, "%s%s%s",
-                     prefix, *prefix ? "." : "", fields[i].path);
+        ad_sim_issue(c, first_type(fields[i].types), ad_sim_type_name(v), "%s%s%s", prefix,
+                     *prefix ? "." : "", fields[i].path);
     }
 }
 
@@ -146,6 +151,11 @@ void ad_sim_data_end(struct ad_sim_call *c, struct ad_json_writer *w)
     (void)c;
     ad_json_end(w);
     AD_ASSERT(ad_json_write_done(w) == AD_OK);
+}
+
+const struct ad_sim_record *ad_sim_as_of(const struct ad_sim_call *c, const struct ad_sim_record *r)
+{
+    return c->stale_since_ms ? ad_sim_record_was(c->store, r, c->stale_since_ms) : r;
 }
 
 struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param)
@@ -193,7 +203,8 @@ struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_
     struct ad_str ref = c->x->params[param];
     struct ad_sim_record *r = ad_sim_uuid_parse(ref, id) ? ad_sim_record_find(o, id) : NULL;
     if (!r) {
-        ad_sim_missing(c, "Record with ID \"%.*s\" not found.", AD_FMT(ref));
+        ad_sim_missing(c, "%s with ID \"%.*s\" not found.",
+                       o->kind == AD_SIM_LIST ? "Entry" : "Record", AD_FMT(ref));
     }
     return r;
 }

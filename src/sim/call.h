@@ -67,6 +67,8 @@ void ad_sim_check(struct ad_sim_call *c, const struct ad_json *in, const char *p
 /* `received` may be NULL: undefined. */
 void ad_sim_issue(struct ad_sim_call *c, const char *expected, const char *received,
                   const char *path_fmt, ...) AD_PRINTF(4, 5);
+/* What a JSON value is called there; NULL for an absent one. */
+const char *ad_sim_type_name(const struct ad_json *v);
 /* True when nothing was noted; else replies `Body payload validation error.` */
 bool ad_sim_body_ok(struct ad_sim_call *c);
 /* `Query params validation error.` likewise. */
@@ -75,6 +77,11 @@ bool ad_sim_query_ok(struct ad_sim_call *c);
 /* {"data": ...}: between them the caller writes one value. */
 void ad_sim_data_begin(struct ad_sim_call *c, struct ad_json_writer *w);
 void ad_sim_data_end(struct ad_sim_call *c, struct ad_json_writer *w);
+
+/* The record as a read of this call sees it: now, or as it was when the answer is to be stale. NULL:
+ * it did not exist. */
+const struct ad_sim_record *ad_sim_as_of(const struct ad_sim_call *c,
+                                         const struct ad_sim_record *r);
 
 /* Things named in the path; on NULL the 404 has been set. */
 struct ad_sim_object *ad_sim_call_object(struct ad_sim_call *c, unsigned param);
@@ -103,6 +110,8 @@ extern const struct ad_sim_route ad_sim_object_routes[];
 extern const struct ad_sim_route ad_sim_attribute_routes[];
 extern const struct ad_sim_route ad_sim_option_routes[];
 extern const struct ad_sim_route ad_sim_record_routes[];
+extern const struct ad_sim_route ad_sim_page_routes[];
+extern const struct ad_sim_route ad_sim_history_routes[];
 extern const struct ad_sim_route ad_sim_workspace_routes[];
 extern const struct ad_sim_route ad_sim_webhook_routes[];
 extern const struct ad_sim_route ad_sim_control_routes[];

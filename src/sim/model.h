@@ -326,14 +326,15 @@ const struct ad_sim_record *ad_sim_deleted_was(const struct ad_sim_store *s,
                                                const struct ad_sim_object *o, const uint8_t id[16],
                                                uint64_t since_ms);
 
-/* {"id":...,"created_at":...,"web_url":...,"values":{...}} */
+/* {"id":...,"created_at":...,"web_url":...,"values":{...}}, or an entry as Attio shows it. */
 void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s,
                           const struct ad_sim_record *r);
 /* One value with its four general properties. `until_ns` 0: active. */
 void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s,
                          const struct ad_sim_attr *a, const struct ad_sim_value *v,
                          int64_t until_ns);
-/* {"record_id":...,"created_at":...,"values":{...}}: the values exactly as they are read, or
+/* {"record_id":...,"created_at":...,"values":{...}}, of an entry {"entry_id":...,
+ * "parent_record_id":...,"created_at":...,"values":{...}}: the values exactly as they are read, or
  * compact: only attributes with values, without the four general properties, so that two runs can
  * be compared. */
 void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s,

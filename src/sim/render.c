@@ -93,9 +93,34 @@ static void render_url(struct ad_sim_pen *p, const struct ad_sim_store *s,
     AD_SIM_PUT(p, "\"");
 }
 
+static void render_entry(struct ad_sim_pen *p, const struct ad_sim_store *s,
+                         const struct ad_sim_record *r)
+{
+    const struct ad_sim_record *parent = ad_sim_parent(r);
+    AD_SIM_PUT(p, "{\"id\":{\"workspace_id\":");
+    ad_sim_put_uuid(p, s->workspace_id);
+    AD_SIM_PUT(p, ",\"list_id\":");
+    ad_sim_put_uuid(p, r->object->id);
+    AD_SIM_PUT(p, ",\"entry_id\":");
+    ad_sim_put_uuid(p, r->id);
+    AD_SIM_PUT(p, "},\"parent_record_id\":");
+    ad_sim_put_uuid(p, parent->id);
+    AD_SIM_PUT(p, ",\"parent_object\":");
+    ad_sim_put_str(p, ad_str_c(parent->object->slug));
+    AD_SIM_PUT(p, ",\"created_at\":");
+    ad_sim_put_time(p, r->created_ns);
+    AD_SIM_PUT(p, ",\"entry_values\":{");
+    render_values(p, s, r);
+    AD_SIM_PUT(p, "}}");
+}
+
 void ad_sim_render_record(struct ad_sim_pen *p, const struct ad_sim_store *s,
                           const struct ad_sim_record *r)
 {
+    if (ad_sim_is_entry(r)) {
+        render_entry(p, s, r);
+        return;
+    }
     AD_SIM_PUT(p, "{\"id\":{\"workspace_id\":");
     ad_sim_put_uuid(p, s->workspace_id);
     AD_SIM_PUT(p, ",\"object_id\":");
@@ -141,8 +166,13 @@ static void render_compact(struct ad_sim_pen *p, const struct ad_sim_record *r)
 void ad_sim_render_state(struct ad_sim_pen *p, const struct ad_sim_store *s,
                          const struct ad_sim_record *r, bool compact)
 {
-    AD_SIM_PUT(p, "{\"record_id\":");
+    bool entry = ad_sim_is_entry(r);
+    ad_sim_put(p, entry ? AD_STR("{\"entry_id\":") : AD_STR("{\"record_id\":"));
     ad_sim_put_uuid(p, r->id);
+    if (entry) {
+        AD_SIM_PUT(p, ",\"parent_record_id\":");
+        ad_sim_put_uuid(p, ad_sim_parent(r)->id);
+    }
     AD_SIM_PUT(p, ",\"created_at\":");
     ad_sim_put_time(p, r->created_ns);
     AD_SIM_PUT(p, ",\"values\":{");

@@ -114,7 +114,6 @@ const struct ad_sim_route ad_sim_workspace_routes[] = {
     { AD_HTTP_GET, "/v2/workspace_members/{member}", get_member, AD_SIM_READ, false },
     { AD_HTTP_GET, "/v2/lists", list_lists, AD_SIM_READ, false },
     { AD_HTTP_GET | AD_HTTP_PATCH, "/v2/lists/{list}", get_list, AD_SIM_READ, false },
-    { AD_HTTP_POST, "/v2/lists/{list}/entries/query", get_list, AD_SIM_READ, false },
     { AD_HTTP_POST | AD_HTTP_PUT, "/v2/lists/{list}/entries", get_list, AD_SIM_WRITE, false },
     { 0, NULL, NULL, AD_SIM_READ, false },
 };
