@@ -178,6 +178,34 @@ AD_MUST_CHECK enum ad_err ad_store_read_now(struct ad_store *s, struct ad_store_
 AD_MUST_CHECK enum ad_err ad_store_write_now(struct ad_store *s, struct ad_store_req *req);
 void ad_store_rows_free(struct ad_store_req *req);
 
+/* --- Backup -------------------------------------------------------------------------------------
+ *
+ * A copy of the whole database as of the moment it begins, in one file that needs nothing beside it
+ * (0600), made in small steps on another thread: writes go on, only the log is not shortened before
+ * the end. The file has its name only when it is whole, was checked (quick_check) and is durable;
+ * until then it is `<path>.part`, which a process that is killed leaves behind. An existing file is
+ * never replaced. */
+struct ad_store_backup {
+    /* set by the caller; caller-owned from start to callback */
+    const char *path; /* absolute; lives until cb */
+    void (*cb)(struct ad_store_backup *b);
+    void *data;
+    /* result. CONFLICT: the file, or its .part, is there already. INVALID: it cannot be made there.
+     * STORE_FULL, STORE, CORRUPT, NOMEM. CANCELED. */
+    enum ad_err err;
+    struct ad_errinfo info;
+    uint64_t bytes;
+    /* private */
+    void *impl;
+};
+/* OK: cb comes exactly once, later. CLOSED, NOMEM, INVALID (no absolute path) in b->info: it does
+ * not. Every backup must have called back before ad_store_close. */
+AD_MUST_CHECK enum ad_err ad_store_backup(struct ad_store *s, struct ad_store_backup *b);
+/* It ends soon, with CANCELED unless it was through. Harmless after the callback. */
+void ad_store_backup_cancel(struct ad_store_backup *b);
+/* Pages copied, and in all; both 0 before it is known. */
+void ad_store_backup_progress(const struct ad_store_backup *b, unsigned *done, unsigned *all);
+
 /* Writes waiting or under way. */
 size_t ad_store_pending(const struct ad_store *s);
 /* True while the last write group failed for a reason that is the database's (full, I/O, locked,

@@ -98,10 +98,19 @@ static const char other_tables[] =
     " secret TEXT NOT NULL,"
     " created_at INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* --- Version 2 --- */
+
+/* retired_at: nanoseconds since 1970 when the webhook was deleted at Attio; its secret is accepted
+ * for a while longer. */
+static const char webhook_columns[] = "ALTER TABLE attiod_webhook ADD COLUMN retired_at INTEGER;";
+
+static const char compatible_2[] = "INSERT INTO attiod_meta VALUES ('compatible:2', 1);";
+
 /* One row a version; each part of it is a constant script. */
 #define PARTS_MAX 4
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
+    { compatible_2, webhook_columns },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

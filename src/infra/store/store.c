@@ -333,6 +333,14 @@ enum ad_err ad_store_exec(struct ad_store *s, struct ad_store_req *req, struct a
     return AD_OK;
 }
 
+enum ad_err ad_store_backup(struct ad_store *s, struct ad_store_backup *b)
+{
+    if (s->closing) {
+        return ad_fail(&b->info, AD_ERR_CLOSED, "closing");
+    }
+    return store_sqlite_backup(s->loop, store_sqlite_file(s->db), b);
+}
+
 /* --- synchronous --- */
 
 static void on_now(struct ad_store_req *req)

@@ -279,6 +279,11 @@ const char *store_sqlite_path(const struct store_sqlite *s)
     return s->file.path;
 }
 
+const struct store_file *store_sqlite_file(const struct store_sqlite *s)
+{
+    return &s->file;
+}
+
 static void fini_sync(struct store_sqlite *s)
 {
     uv_cond_destroy(&s->to_reader);

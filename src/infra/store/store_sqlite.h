@@ -47,6 +47,11 @@ AD_MUST_CHECK enum ad_err store_sqlite_open(struct ad_loop *loop, const struct a
 const char *store_sqlite_path(const struct store_sqlite *s);
 /* Takes all off both lists. All but STORE_READ go with the writes. */
 void store_sqlite_submit(struct store_sqlite *s, struct ad_list *writes, struct ad_list *reads);
+/* sqlite_backup.c; as ad_store_backup. */
+struct store_file;
+AD_MUST_CHECK enum ad_err store_sqlite_backup(struct ad_loop *loop, const struct store_file *file,
+                                              struct ad_store_backup *b);
+const struct store_file *store_sqlite_file(const struct store_sqlite *s);
 /* Only when everything submitted was reported done. */
 void store_sqlite_close(struct store_sqlite *s);
 
