@@ -315,9 +315,9 @@ static void mount(struct ad_registry *r, const struct ad_sim_route *routes)
 static void mount_all(struct ad_sim *sim)
 {
     static const struct ad_sim_route *const tables[] = {
-        ad_sim_workspace_routes, ad_sim_object_routes, ad_sim_attribute_routes,
-        ad_sim_option_routes,    ad_sim_record_routes, ad_sim_webhook_routes,
-        ad_sim_control_routes
+        ad_sim_workspace_routes, ad_sim_object_routes,  ad_sim_attribute_routes,
+        ad_sim_option_routes,    ad_sim_record_routes,  ad_sim_page_routes,
+        ad_sim_history_routes,   ad_sim_webhook_routes, ad_sim_control_routes
     };
     struct ad_errinfo info = { 0 };
     struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH |
