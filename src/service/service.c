@@ -1,5 +1,6 @@
 #include "service/service.h"
 
+#include "handlers/handlers.h"
 #include "service_private.h"
 
 /* ---- handlers ---------------------------------------------------------------------------- */
@@ -84,7 +85,9 @@ static enum ad_err open_parts(struct ad_service *s)
         .seed = o->seed ^ 0xd15,
         .window_max = o->window_max ? o->window_max : 20000,
     };
+    static const struct ad_pull_family *const families[] = { &ad__record_family, NULL };
     const struct ad_pull_opts p = {
+        .families = families,
         .client = o->client,
         .schema = o->schema,
         .records = o->records,
@@ -179,7 +182,9 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
     if (err) {
         ad_fail(info, err, "service: %s", ad_err_text(err));
     }
-    err = err ? err : ad_service_handler(s, ad_pull_handler(s->pull), info);
+    for (size_t i = 0; !err && ad_pull_handler(s->pull, i); i++) {
+        err = ad_service_handler(s, ad_pull_handler(s->pull, i), info);
+    }
     err = err ? err : ad_service_handler(s, ad__schema_watch_handler(s->schema_watch), info);
     if (err) {
         ad_service_close(s, nothing, NULL);
