@@ -1,13 +1,24 @@
-/* The SQL copy of Attio's records: typed tables named by object id, views named by slug.
+/* The SQL copy of Attio's data: typed tables named by id, views named by slug. "Record" below stands
+ * for each of the six kinds of things (attio/schema.h), which all operations treat alike:
  *
- * Table attiod_o_<object_id>: key (_workspace_id, record_id), created_at, the system columns _version
- * _accurate_at _synced_at _deleted_at _raw, and columns a_<attribute_id>[__<property>].
+ *   kind     table                      view                its own id            fixed columns
+ *   object   attiod_o_<object_id>       <slug>              record_id
+ *   list     attiod_l_<list_id>         list_<slug>         entry_id              parent_object,
+ *                                                                                 parent_record_id
+ *   note     attiod_notes               notes               note_id               those of
+ *   task     attiod_tasks               tasks               task_id               mirror_kind.c
+ *   comment  attiod_comments            comments            comment_id
+ *   member   attiod_workspace_members   workspace_members   workspace_member_id
  *
- * View <slug>: record_id, every attribute under its slug, its properties as <slug>_<property>,
- * created_at, the system columns, and the aliases email, domain, first_name, last_name, full_name
- * (of the first attribute of that type) where nothing else has the name. <slug>_live is the same
- * without deleted rows. A name that is taken, longer than 63 bytes, or one of ours gets "__2". What
- * an attribute is in SQL:
+ * A table has the key (_workspace_id, <own id>), the fixed columns, created_at, the system columns
+ * _version _accurate_at _synced_at _deleted_at _raw, and columns a_<attribute_id>[__<property>].
+ *
+ * A view has its own id, the fixed columns, every attribute under its slug, its properties as
+ * <slug>_<property>, created_at, the system columns, and the aliases email, domain, first_name,
+ * last_name, full_name (of the first attribute of that type) where nothing else has the name.
+ * <view>_live is the same without deleted rows. A name that is taken, longer than 63 bytes, or one
+ * of ours gets "__2"; built-in views are first to be named, then objects and lists in the order they
+ * were first seen. What an attribute is in SQL:
  *
  *   text, date, timestamp, select and status (title), references (id), domain, email-address,
  *   phone-number                       TEXT
@@ -83,7 +94,8 @@ struct ad_mirror_op {
     void *impl;
 };
 
-/* All records of an answer's text, {"data": [record, ...]} or {"data": record}. The text is copied.
+/* All records of an answer's text, {"data": [record, ...]} or {"data": record}; where comments are
+ * expected, a thread stands for all of its comments. The text is copied.
  * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
  * object, version or workspace; NOMEM, CLOSED: it does not. After on_record was called only CLOSED
  * and NOMEM can come. */

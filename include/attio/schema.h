@@ -1,11 +1,15 @@
-/* Attio's schema as we know it: objects and their attributes, by id and by slug.
+/* Attio's schema as we know it: objects and lists with their attributes, by id and by slug; and the
+ * four kinds of things that have no schema, so that whoever mirrors, syncs or counts treats all six
+ * kinds alike.
  *
  * Kept in SQL, so a restart knows it without asking. Refreshed from Attio when somebody asks (at
  * start, for an unknown object id, on attribute events) and, once it was, whenever it is older than
  * the TTL. A refresh is single-flight: everyone who asks meanwhile is answered by the same one. It
  * replaces what we know as a whole or, when any part of it failed, not at all.
  *
- * Objects and attributes are never removed, only marked; pointers stay valid until close. */
+ * A token without the scope for lists (403) knows none; what was known of them before stays.
+ *
+ * Objects, lists and attributes are never removed, only marked; pointers stay valid until close. */
 #ifndef AD_ATTIO_SCHEMA_H
 #define AD_ATTIO_SCHEMA_H
 
@@ -38,15 +42,18 @@ enum ad_attr_type {
 const char *ad_attr_type_name(enum ad_attr_type t); /* "record-reference"; "unknown" */
 enum ad_attr_type ad_attr_type_parse(struct ad_str s);
 
-/* What a collection holds. */
+/* What an Attio thing is. The first two are described by Attio and may be many; each of the others is
+ * one built-in "object" without attributes, whose columns are fixed. */
 enum ad_kind {
-    AD_KIND_OBJECT, /* records */
-    AD_KIND_LIST,   /* entries */
-    AD_KIND_NOTE,   /* from here on one collection a workspace, built in */
+    AD_KIND_OBJECT, /* its records: id.record_id, values */
+    AD_KIND_LIST,   /* its entries: id.entry_id, entry_values, parent_object, parent_record_id */
+    AD_KIND_NOTE,
     AD_KIND_TASK,
     AD_KIND_COMMENT,
     AD_KIND_MEMBER,
+    AD_KINDS
 };
+const char *ad_kind_name(enum ad_kind kind); /* "object", "list", "note", ..., "workspace-member" */
 
 /* Texts end with NUL and live as long as the schema. */
 struct ad_attribute {
@@ -61,11 +68,12 @@ struct ad_attribute {
 
 struct ad_object {
     enum ad_kind kind;
-    struct ad_str id;
+    struct ad_str id;   /* built-in: "notes", "tasks", "comments", "workspace_members" */
     struct ad_str slug; /* its id while Attio names none */
-    struct ad_str singular, plural, workspace_id;
-    bool gone;                 /* no longer listed: switched off in Attio */
-    unsigned position;         /* order of first sight */
+    struct ad_str singular, plural, workspace_id; /* a list's name is its plural */
+    struct ad_str parents;     /* LIST: slugs of the objects it may hold, JSON: ["people"] */
+    bool gone;                 /* no longer listed: switched off, or deleted, in Attio */
+    unsigned position;         /* order of first sight, objects and lists together */
     struct ad_list attributes; /* by position, archived ones too */
     unsigned attributes_n;
     uint64_t generation; /* rises when anything of it changed: the mirror then looks at its table */
@@ -87,12 +95,25 @@ AD_MUST_CHECK enum ad_err ad_schema_open(const struct ad_schema_opts *opts, stru
 /* Waits that are left get CANCELED, before done. The client must still be there. */
 void ad_schema_close(struct ad_schema *s, void (*done)(void *ctx), void *ctx);
 
-/* NULL when unknown. A slug is that of the object which had it at the last refresh. */
+/* NULL when unknown. A slug is that of the object which had it at the last refresh; lists have
+ * slugs of their own. */
 const struct ad_object *ad_schema_object(const struct ad_schema *s, struct ad_str id_or_slug);
+const struct ad_object *ad_schema_list(const struct ad_schema *s, struct ad_str id_or_slug);
+/* `kind` is one of the last four. Never NULL, never gone. */
+const struct ad_object *ad_schema_builtin(const struct ad_schema *s, enum ad_kind kind);
+/* By a name that an operator types: an object's id or slug, a list's id or "list_<slug>", "notes",
+ * "tasks", "comments", "workspace_members". The first that fits, in this order. */
+const struct ad_object *ad_schema_find(const struct ad_schema *s, struct ad_str name);
 /* Also archived ones, when no other has that slug. */
 const struct ad_attribute *ad_object_attribute(const struct ad_object *o, struct ad_str id_or_slug);
-/* All objects, in order of first sight: AD_LIST_FOREACH over ->link. */
+/* All objects, or all lists, in order of first sight: AD_LIST_FOREACH over ->link. */
 const struct ad_list *ad_schema_objects(const struct ad_schema *s);
+const struct ad_list *ad_schema_lists(const struct ad_schema *s);
+/* All six kinds one after the other: the built-in ones, then objects and lists in order of first
+ * sight. `after` NULL gives the first; NULL ends. */
+const struct ad_object *ad_schema_next(const struct ad_schema *s, const struct ad_object *after);
+/* Rises when a slug moved, or an object or a list came or went: names in SQL may be others then. */
+uint64_t ad_schema_names_generation(const struct ad_schema *s);
 bool ad_schema_known(const struct ad_schema *s); /* at least one refresh ever succeeded */
 
 struct ad_schema_wait;
@@ -108,7 +129,7 @@ struct ad_schema_wait {
     /* private */
     struct ad_list link;
 };
-/* Fetches objects and their attributes, archived ones too, stores them, calls back. Joins a refresh
+/* Fetches objects, lists and their attributes, archived ones too, stores them, calls back. Joins a refresh
  * under way only if that one has not yet sent its first request; else waits for the next. OK: cb
  * comes exactly once, later. CLOSED, DISABLED, NOMEM: it does not. */
 AD_MUST_CHECK enum ad_err ad_schema_refresh(struct ad_schema *s, enum ad_priority priority,

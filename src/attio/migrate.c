@@ -98,7 +98,7 @@ static const char other_tables[] =
     " secret TEXT NOT NULL,"
     " created_at INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* --- Version 2 --- */
+/* --- Version 2: everything only adds, so a program of version 1 may run on these tables --- */
 
 /* retired_at: nanoseconds since 1970 when the webhook was deleted at Attio; its secret is accepted
  * for a while longer. */
@@ -106,11 +106,22 @@ static const char webhook_columns[] = "ALTER TABLE attiod_webhook ADD COLUMN ret
 
 static const char compatible_2[] = "INSERT INTO attiod_meta VALUES ('compatible:2', 1);";
 
+/* Lists are not in attiod_object, where a program of version 1 would take them for objects. Their
+ * attributes are in attiod_attribute, where it does not see them. `parents`: JSON, slugs. */
+static const char list_table[] = "CREATE TABLE attiod_list ("
+                                 " list_id TEXT PRIMARY KEY,"
+                                 " workspace_id TEXT,"
+                                 " position INTEGER NOT NULL,"
+                                 " slug TEXT NOT NULL,"
+                                 " name TEXT,"
+                                 " parents TEXT,"
+                                 " gone INTEGER NOT NULL) WITHOUT ROWID;";
+
 /* One row a version; each part of it is a constant script. */
-#define PARTS_MAX 4
+#define PARTS_MAX 8
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns },
+    { compatible_2, webhook_columns, list_table },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

@@ -10,7 +10,8 @@
 
 static bool in_shape(const struct ad_mirror_table *t)
 {
-    return t->shape && t->shape->generation == t->object->generation;
+    return t->shape && t->shape->generation == t->object->generation &&
+           t->shape->names_generation == ad_schema_names_generation(t->mirror->o.schema);
 }
 
 /* Starts the first one, unless one is under way. Those that cannot start go to `failed`. */

@@ -72,22 +72,23 @@ static struct ref *ref_add(struct apply *w)
     return r;
 }
 
-/* values.created_at is what can be filtered and sorted by; the other is the same time. */
-static struct ad_str created_at_of(const struct ad_json *record)
+/* Among the values it is what can be filtered and sorted by; the other is the same time. */
+static struct ad_str created_at_of(const struct ad_kind_shape *kind, const struct ad_json *record)
 {
-    struct ad_str s = ad_json_str(ad_json_path(record, "values.created_at[0].value"));
+    struct ad_str s =
+        kind->created_at ? ad_json_str(ad_json_path(record, kind->created_at)) : AD_STR_NONE;
     return s.p ? s : ad_json_str(ad_json_get(record, "created_at"));
 }
 
-static enum ad_err on_element(void *ctx, const struct ad_json *record)
+static enum ad_err add_record(struct apply *w, const struct ad_json *record)
 {
-    struct apply *w = ctx;
+    const struct ad_kind_shape *kind = ad__kind_shape(w->op->object->kind);
     struct ad_errinfo *info = &w->op->info;
     struct ad_str id;
-    if (!ad_json_ident(ad_json_path(record, "id.record_id"), &id) || !ad_str_is_uuid(id)) {
-        return ad_fail(info, AD_ERR_PARSE, "data[%zu].id.record_id: required, a UUID", w->n);
+    if (!ad_json_ident(ad_json_path(record, kind->key_path), &id) || !ad_str_is_uuid(id)) {
+        return ad_fail(info, AD_ERR_PARSE, "data[%zu].%s: required, a UUID", w->n, kind->key_path);
     }
-    struct ad_str created_at = created_at_of(record);
+    struct ad_str created_at = created_at_of(kind, record);
     struct ref *r = ref_add(w);
     if (!r) {
         return ad_fail(info, AD_ERR_NOMEM, "no memory for the answer");
@@ -97,6 +98,21 @@ static enum ad_err on_element(void *ctx, const struct ad_json *record)
     r->created_at = created_at.p ? ad_arena_str(&w->refs_arena, created_at) : AD_STR_NONE;
     bool ok = r->id.p && (r->created_at.p || !created_at.p);
     return ok ? AD_OK : ad_fail(info, AD_ERR_NOMEM, "no memory for the answer");
+}
+
+static enum ad_err on_element(void *ctx, const struct ad_json *element)
+{
+    struct apply *w = ctx;
+    const struct ad_json *thread =
+        w->op->object->kind == AD_KIND_COMMENT ? ad_json_get(element, "comments") : NULL;
+    enum ad_err err = AD_OK;
+    if (!thread) {
+        return add_record(w, element);
+    }
+    AD_JSON_FOREACH (comment, thread) {
+        err = err ? err : add_record(w, comment);
+    }
+    return err;
 }
 
 static enum ad_err read_one(struct apply *w, struct ad_str text)

@@ -1,5 +1,6 @@
 /* What the mirror's sources share:
  *
+ *   mirror_kind.c    what each kind of thing is in SQL: names of table, view and key, fixed columns
  *   mirror_value.c   what each attribute type is in SQL; values out of a record
  *   mirror_shape.c   an object's columns, names and statements, worked out from the schema
  *   mirror_table.c   bringing table and views to that shape
@@ -29,11 +30,24 @@ struct ad_type_shape {
 };
 const struct ad_type_shape *ad__type_shape(enum ad_attr_type t);
 
+/* --- Kinds --- */
+
+struct ad_kind_shape {
+    const char *table, *view; /* before the id and the slug where there are many; or all of it */
+    bool many;
+    const char *key, *key_path; /* its own id: the column, and where it stands in Attio's JSON */
+    const char *values;         /* key of the values by slug; NULL: it has none */
+    const char *created_at;     /* where the time stands that it is sorted by, else "created_at" */
+    const struct ad_property *fixed; /* columns that need no attribute */
+    unsigned fixed_n;
+};
+const struct ad_kind_shape *ad__kind_shape(enum ad_kind kind);
+
 /* --- Shape --- */
 
 struct ad_column {
-    const struct ad_attribute *attribute;
-    const struct ad_property *property; /* NULL: the attribute's own column */
+    const struct ad_attribute *attribute; /* NULL: one of the kind's fixed columns */
+    const struct ad_property *property;   /* NULL: the attribute's own column */
     enum ad_column_kind kind;
     struct ad_str physical; /* "a_41252299_..." */
     struct ad_str name;     /* in the view */
@@ -70,10 +84,11 @@ enum {
 
 struct ad_shape {
     struct ad_arena arena;
-    uint64_t generation; /* of the object it was made from */
+    uint64_t generation, names_generation; /* of the object and the schema it was made from */
+    const struct ad_kind_shape *kind;
     struct ad_str table; /* "attiod_o_..." */
     struct ad_str view, live_view;
-    struct ad_column *columns;
+    struct ad_column *columns; /* the kind's fixed ones first */
     unsigned columns_n;
     struct ad_slot *slots;
     unsigned slots_n;
@@ -124,7 +139,7 @@ struct ad_mirror_table {
     int64_t unchanged_version, unchanged_accurate_ns; /* the highest of them */
     /* while the table is brought to a shape */
     struct ad_arena arena;
-    struct ad_str old_view, old_live_view;
+    struct ad_str old_view, old_live_view; /* those of them that are still its own */
     struct ad_value value;
     struct ad_step step;
     struct ad_store_req req;

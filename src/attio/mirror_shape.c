@@ -116,14 +116,19 @@ static bool is_ours(struct ad_str name)
     return name.n >= 7 && ad_str_eq_nocase(ad_str_n(name.p, 7), AD_STR("attiod_"));
 }
 
-static struct ad_str view_wish(struct ad_arena *arena, struct ad_str slug)
+static struct ad_str view_wish(struct ad_arena *arena, const struct ad_object *o)
 {
+    const struct ad_kind_shape *kind = ad__kind_shape(o->kind);
+    struct ad_str slug = o->slug;
     bool sqlite = slug.n >= 7 && ad_str_eq_nocase(ad_str_n(slug.p, 7), AD_STR("sqlite_"));
-    return sqlite ? ad_arena_fmt(arena, "o_%.*s", AD_FMT(slug)) : slug;
+    if (!kind->many) {
+        return ad_str_c(kind->view);
+    }
+    return ad_arena_fmt(arena, "%s%.*s", sqlite && !*kind->view ? "o_" : kind->view, AD_FMT(slug));
 }
 
-/* The names of all objects' views, in order of first sight; those of this one are kept. A gone
- * object claims nothing, unless it is this one. */
+/* The names of all views: the built-in ones, then in order of first sight; those of this one are
+ * kept. What is gone claims nothing, unless it is this one. */
 static enum ad_err view_names(const struct ad_schema *schema, const struct ad_object *o,
                               struct ad_shape *shape)
 {
@@ -132,12 +137,12 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
     enum ad_err err = AD_OK;
     ad_arena_init(&arena, ARENA_MAX);
     ad_map_init(&names.map);
-    AD_LIST_FOREACH (l, ad_schema_objects(schema)) {
-        const struct ad_object *other = ad_container_of(l, struct ad_object, link);
+    const struct ad_object *other = NULL;
+    while ((other = ad_schema_next(schema, other))) {
         if (other->gone && other != o) {
             continue;
         }
-        struct ad_str wish = view_wish(&arena, other->slug);
+        struct ad_str wish = view_wish(&arena, other);
         struct ad_str view = wish.p ? name_for(&names, wish, is_ours(wish)) : AD_STR_NONE;
         struct ad_str live_wish =
             view.p ? ad_arena_fmt(&arena, "%.*s_live", AD_FMT(view)) : AD_STR_NONE;
@@ -178,15 +183,16 @@ static struct ad_str physical(struct ad_arena *arena, const char *prefix, struct
     return ad_str_n(p, s.n);
 }
 
-/* The record's own key and time of creation, which Attio lists as attributes too. */
-static bool is_system_column(const struct ad_attribute *a)
+/* Its own key and time of creation, which Attio lists as attributes too. */
+static bool is_system_column(const struct ad_shape *shape, const struct ad_attribute *a)
 {
-    return ad_str_eq(a->slug, AD_STR("record_id")) || ad_str_eq(a->slug, AD_STR("created_at"));
+    return ad_str_eq(a->slug, ad_str_c(shape->kind->key)) ||
+           ad_str_eq(a->slug, AD_STR("created_at"));
 }
 
-static bool has_columns(const struct ad_attribute *a)
+static bool has_columns(const struct ad_shape *shape, const struct ad_attribute *a)
 {
-    return !a->archived && !is_system_column(a);
+    return !a->archived && !is_system_column(shape, a);
 }
 
 static enum ad_column_kind main_kind(const struct ad_attribute *a)
@@ -205,18 +211,31 @@ static bool add_column(struct ad_shape *shape, const struct ad_attribute *a,
     return c->physical.p != NULL;
 }
 
+static void add_fixed_columns(struct ad_shape *shape)
+{
+    for (unsigned i = 0; i < shape->kind->fixed_n; i++) {
+        const struct ad_property *p = &shape->kind->fixed[i];
+        shape->columns[shape->columns_n++] = (struct ad_column){
+            .property = p, .kind = p->kind, .physical = ad_str_c(p->name), .name = ad_str_c(p->name)
+        };
+    }
+}
+
 static enum ad_err make_columns(struct ad_shape *shape, const struct ad_object *o)
 {
-    size_t most = (size_t)o->attributes_n * (1 + AD_PROPERTIES_MAX) + 1;
+    size_t most = shape->kind->fixed_n + (size_t)o->attributes_n * (1 + AD_PROPERTIES_MAX) + 1;
     shape->columns = ad_arena_array(&shape->arena, most, sizeof(*shape->columns));
     shape->slots = ad_arena_array(&shape->arena, o->attributes_n + 1u, sizeof(*shape->slots));
     bool ok = shape->columns && shape->slots;
+    if (ok) {
+        add_fixed_columns(shape);
+    }
     unsigned left = o->attributes_n;
     AD_LIST_FOREACH (l, &o->attributes) {
         const struct ad_attribute *a = ad_container_of(l, struct ad_attribute, link);
         const struct ad_type_shape *type = ad__type_shape(a->type);
         left--;
-        if (!ok || !has_columns(a)) {
+        if (!ok || !has_columns(shape, a)) {
             continue;
         }
         struct ad_slot *slot = &shape->slots[shape->slots_n++];
@@ -233,16 +252,27 @@ static enum ad_err make_columns(struct ad_shape *shape, const struct ad_object *
     return ok ? AD_OK : AD_ERR_NOMEM;
 }
 
-static const char *const own_names[] = { "record_id",    "created_at", "_workspace_id", "_version",
-                                         "_accurate_at", "_synced_at", "_deleted_at",   "_raw" };
+static const char *const own_names[] = { "created_at", "_workspace_id", "_version", "_accurate_at",
+                                         "_synced_at", "_deleted_at",   "_raw" };
+
+/* Ours and the kind's. */
+static bool claim_own_names(const struct ad_shape *shape, struct names *names)
+{
+    bool ok = claim(names, ad_str_c(shape->kind->key)) != NO_MEMORY;
+    for (size_t i = 0; ok && i < AD_LEN(own_names); i++) {
+        ok = claim(names, ad_str_c(own_names[i])) != NO_MEMORY;
+    }
+    for (unsigned i = 0; ok && i < shape->kind->fixed_n; i++) {
+        ok = claim(names, shape->columns[i].name) != NO_MEMORY;
+    }
+    return ok;
+}
 
 /* Attributes' own names come before those of properties: a slug stays what it is. */
 static bool name_columns(struct ad_shape *shape, struct names *names)
 {
-    for (size_t i = 0; i < AD_LEN(own_names); i++) {
-        if (claim(names, ad_str_c(own_names[i])) == NO_MEMORY) {
-            return false;
-        }
+    if (!claim_own_names(shape, names)) {
+        return false;
     }
     for (unsigned i = 0; i < shape->columns_n; i++) {
         struct ad_column *c = &shape->columns[i];
@@ -255,7 +285,7 @@ static bool name_columns(struct ad_shape *shape, struct names *names)
     }
     for (unsigned i = 0; i < shape->columns_n; i++) {
         struct ad_column *c = &shape->columns[i];
-        if (c->property) {
+        if (c->property && c->attribute) {
             struct ad_str wish = ad_arena_fmt(names->arena, "%.*s_%s", AD_FMT(c->attribute->slug),
                                               c->property->name);
             c->name = wish.p ? name_for(names, wish, false) : AD_STR_NONE;
@@ -283,7 +313,7 @@ static const struct ad_column *alias_column(const struct ad_shape *shape, size_t
 {
     for (unsigned i = 0; i < shape->columns_n; i++) {
         const struct ad_column *c = &shape->columns[i];
-        if (c->attribute->type == aliases[alias].type && c->property &&
+        if (c->attribute && c->attribute->type == aliases[alias].type && c->property &&
             strcmp(c->property->name, aliases[alias].property) == 0) {
             return c;
         }
@@ -311,7 +341,8 @@ static bool make_views(struct ad_shape *shape, struct names *names)
     struct ad_buf *b = &shape->views;
     put(b, "CREATE VIEW ");
     ad__sql_ident(b, shape->view);
-    put(b, " AS SELECT record_id");
+    put(b, " AS SELECT ");
+    put(b, shape->kind->key);
     for (unsigned i = 0; i < shape->columns_n; i++) {
         shown_as(b, &shape->columns[i], shape->columns[i].name);
     }
@@ -345,8 +376,10 @@ static void put_upsert(struct ad_buf *b, const struct ad_shape *shape)
 {
     put(b, "INSERT INTO ");
     ad__sql_ident(b, shape->table);
-    put(b, " (_workspace_id, record_id, created_at, _created_ns, _version, _accurate_at,"
-           " _synced_at, _raw");
+    ad_buf_fmt(b,
+               " (_workspace_id, %s, created_at, _created_ns, _version, _accurate_at, _synced_at,"
+               " _raw",
+               shape->kind->key);
     for (unsigned i = 0; i < shape->columns_n; i++) {
         put(b, ", ");
         ad__sql_ident(b, shape->columns[i].physical);
@@ -355,8 +388,9 @@ static void put_upsert(struct ad_buf *b, const struct ad_shape *shape)
     for (unsigned i = 0; i < AD_UP_FIXED + shape->columns_n; i++) {
         ad_buf_fmt(b, "%s$%u", i ? ", " : "", i + 1);
     }
-    put(b, ") ON CONFLICT (_workspace_id, record_id) DO UPDATE SET created_at ="
-           " excluded.created_at, _created_ns = excluded._created_ns, _version = excluded._version,"
+    ad_buf_fmt(b, ") ON CONFLICT (_workspace_id, %s)", shape->kind->key);
+    put(b, " DO UPDATE SET created_at = excluded.created_at,"
+           " _created_ns = excluded._created_ns, _version = excluded._version,"
            " _accurate_at = excluded._accurate_at, _synced_at = excluded._synced_at,"
            " _deleted_at = NULL, _raw = excluded._raw");
     for (unsigned i = 0; i < shape->columns_n; i++) {
@@ -372,9 +406,11 @@ static void put_tombstone(struct ad_buf *b, const struct ad_shape *shape)
 {
     put(b, "INSERT INTO ");
     ad__sql_ident(b, shape->table);
-    put(b, " (_workspace_id, record_id, _version, _accurate_at, _synced_at, _deleted_at)"
-           " VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (_workspace_id, record_id) DO UPDATE SET"
-           " _version = excluded._version,"
+    ad_buf_fmt(b,
+               " (_workspace_id, %s, _version, _accurate_at, _synced_at, _deleted_at)"
+               " VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (_workspace_id, %s) DO UPDATE SET",
+               shape->kind->key, shape->kind->key);
+    put(b, " _version = excluded._version,"
            " _accurate_at = coalesce(excluded._accurate_at, _accurate_at),"
            " _synced_at = excluded._synced_at,"
            " _deleted_at = coalesce(_deleted_at, excluded._deleted_at)" NEWER);
@@ -382,27 +418,30 @@ static void put_tombstone(struct ad_buf *b, const struct ad_shape *shape)
 
 static void put_existing(struct ad_buf *b, const struct ad_shape *shape)
 {
-    put(b, "SELECT record_id, _version, _accurate_at, _deleted_at IS NOT NULL, _raw FROM ");
+    const char *key = shape->kind->key;
+    ad_buf_fmt(b, "SELECT %s, _version, _accurate_at, _deleted_at IS NOT NULL, _raw FROM ", key);
     ad__sql_ident(b, shape->table);
-    put(b, " WHERE _workspace_id = $1 AND record_id IN (SELECT value FROM json_each($2))");
+    ad_buf_fmt(b, " WHERE _workspace_id = $1 AND %s IN (SELECT value FROM json_each($2))", key);
 }
 
-#define SCANNED \
-    " WHERE _workspace_id = $1 AND _version < $2 AND _deleted_at IS NULL AND record_id > $3"
+#define SCANNED " WHERE _workspace_id = $1 AND _version < $2 AND _deleted_at IS NULL AND %s > $3"
 
 static void put_scan(struct ad_buf *b, const struct ad_shape *shape)
 {
-    put(b, "SELECT record_id FROM ");
+    const char *key = shape->kind->key;
+    ad_buf_fmt(b, "SELECT %s FROM ", key);
     ad__sql_ident(b, shape->table);
-    put(b, SCANNED " ORDER BY record_id LIMIT $4");
+    ad_buf_fmt(b, SCANNED " ORDER BY %s LIMIT $4", key, key);
 }
 
 static void put_scan_range(struct ad_buf *b, const struct ad_shape *shape)
 {
-    put(b, "SELECT record_id FROM ");
+    const char *key = shape->kind->key;
+    ad_buf_fmt(b, "SELECT %s FROM ", key);
     ad__sql_ident(b, shape->table);
     ad_buf_fmt(b, " INDEXED BY \"%.*s_created\"", AD_FMT(shape->table));
-    put(b, SCANNED " AND _created_ns >= $5 AND _created_ns < $6 ORDER BY record_id LIMIT $4");
+    ad_buf_fmt(b, SCANNED " AND _created_ns >= $5 AND _created_ns < $6 ORDER BY %s LIMIT $4", key,
+               key);
 }
 
 /* Each over an index: a row is some kilobytes. */
@@ -482,7 +521,10 @@ enum ad_err ad__shape_new(const struct ad_schema *schema, const struct ad_object
     ad_arena_init(&shape->arena, ARENA_MAX);
     ad_buf_init(&shape->views, SQL_MAX);
     shape->generation = o->generation;
-    shape->table = physical(&shape->arena, "attiod_o_", o->id, NULL);
+    shape->names_generation = ad_schema_names_generation(schema);
+    shape->kind = ad__kind_shape(o->kind);
+    shape->table = shape->kind->many ? physical(&shape->arena, shape->kind->table, o->id, NULL)
+                                     : ad_str_c(shape->kind->table);
     enum ad_err err = shape->table.p ? AD_OK : AD_ERR_NOMEM;
     err = err ? err : view_names(schema, o, shape);
     err = err ? err : make_columns(shape, o);

@@ -16,7 +16,12 @@
 #define COLUMNS_MAX 4000
 
 static const struct ad_sql noted_sql = {
-    .sqlite = "SELECT digest, view, live_view FROM attiod_shape WHERE object_id = $1",
+    /* A name that we had before may be another's by now: then its view stays. */
+    .sqlite = "SELECT digest, view, live_view, EXISTS (SELECT 1 FROM attiod_shape o WHERE"
+              " o.object_id <> s.object_id AND (o.view = s.view COLLATE NOCASE OR o.live_view ="
+              " s.view COLLATE NOCASE)), EXISTS (SELECT 1 FROM attiod_shape o WHERE o.object_id <>"
+              " s.object_id AND (o.view = s.live_view COLLATE NOCASE OR o.live_view = s.live_view"
+              " COLLATE NOCASE)) FROM attiod_shape s WHERE object_id = $1",
 };
 static const struct ad_sql columns_sql = {
     .sqlite = "SELECT name FROM pragma_table_info($1)",
@@ -74,15 +79,15 @@ static void put_table(struct ad_buf *b, const struct ad_shape *shape)
 {
     put(b, "CREATE TABLE ");
     ad__sql_ident(b, shape->table);
-    put(b, " (_workspace_id TEXT NOT NULL, record_id TEXT NOT NULL, created_at TEXT,"
-           " _created_ns INTEGER, _version INTEGER NOT NULL, _accurate_at TEXT,"
+    ad_buf_fmt(b, " (_workspace_id TEXT NOT NULL, %s TEXT NOT NULL,", shape->kind->key);
+    put(b, " created_at TEXT, _created_ns INTEGER, _version INTEGER NOT NULL, _accurate_at TEXT,"
            " _synced_at TEXT NOT NULL, _deleted_at TEXT, _raw TEXT");
     for (unsigned i = 0; i < shape->columns_n; i++) {
         put(b, ", ");
         ad__sql_ident(b, shape->columns[i].physical);
         put(b, sql_type(shape->columns[i].kind));
     }
-    put(b, ", PRIMARY KEY (_workspace_id, record_id));\n");
+    ad_buf_fmt(b, ", PRIMARY KEY (_workspace_id, %s));\n", shape->kind->key);
     ad_buf_fmt(b, "CREATE INDEX \"%.*s_created\" ON \"%.*s\" (_created_ns);\n",
                AD_FMT(shape->table), AD_FMT(shape->table));
     ad_buf_fmt(b,
@@ -125,27 +130,13 @@ static void drop_view(struct ad_buf *b, struct ad_str name)
     put(b, ";\n");
 }
 
-/* A name that we had before may be another object's by now: then its view stays. */
-static bool is_anothers(const struct ad_mirror_table *t, struct ad_str name)
-{
-    AD_LIST_FOREACH (l, ad_schema_objects(t->mirror->o.schema)) {
-        const struct ad_object *o = ad_container_of(l, struct ad_object, link);
-        struct ad_str rest = ad_str_n(name.p + (o->slug.n < name.n ? o->slug.n : 0),
-                                      o->slug.n < name.n ? name.n - o->slug.n : 0);
-        bool its = o->slug.n <= name.n && ad_str_eq_nocase(ad_str_n(name.p, o->slug.n), o->slug) &&
-                   (name.n == o->slug.n || ad_str_eq_nocase(rest, AD_STR("_live")));
-        if (o != t->object && !o->gone && its) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void put_views(struct ad_buf *b, const struct ad_mirror_table *t)
 {
     const struct ad_shape *shape = t->next;
-    if (t->old_view.p && !is_anothers(t, t->old_view)) {
+    if (t->old_live_view.p) {
         drop_view(b, t->old_live_view);
+    }
+    if (t->old_view.p) {
         drop_view(b, t->old_view);
     }
     drop_view(b, shape->live_view);
@@ -204,9 +195,16 @@ static void on_columns(struct ad_store_req *req)
 
 static bool keep_old_names(struct ad_mirror_table *t, const struct ad_value *row)
 {
-    t->old_view = ad_arena_str(&t->arena, row[1].str);
-    t->old_live_view = ad_arena_str(&t->arena, row[2].str);
-    return t->old_view.p && t->old_live_view.p;
+    bool ok = true;
+    if (!row[3].i64) {
+        t->old_view = ad_arena_str(&t->arena, row[1].str);
+        ok = t->old_view.p != NULL;
+    }
+    if (!row[4].i64) {
+        t->old_live_view = ad_arena_str(&t->arena, row[2].str);
+        ok = ok && t->old_live_view.p != NULL;
+    }
+    return ok;
 }
 
 static void on_noted(struct ad_store_req *req)

@@ -225,14 +225,28 @@ static const struct ad_slot *find_slot(const struct ad_shape *shape, struct ad_s
     return NULL;
 }
 
+/* Plain values, not lists of what was and is. */
+static struct ad_value fixed_value(const struct ad_property *p, const struct ad_json *record)
+{
+    const struct ad_json *v = ad_json_path(record, p->path);
+    if (p->kind != AD_COLUMN_JSON || is_null(v)) {
+        return scalar(v);
+    }
+    return ad_json_is(v, AD_JSON_ARRAY) && v->count == 0 ? AD_V_NULL : AD_V_TEXT(v->raw);
+}
+
 enum ad_err ad__shape_values(const struct ad_shape *shape, struct ad_arena *arena,
                              const struct ad_json *record, struct ad_value *values)
 {
     unsigned hint = 0;
     for (unsigned i = 0; i < shape->columns_n; i++) {
-        values[i] = AD_V_NULL;
+        bool fixed = i < shape->kind->fixed_n;
+        values[i] = fixed ? fixed_value(&shape->kind->fixed[i], record) : AD_V_NULL;
     }
-    AD_JSON_FOREACH (list, ad_json_get(record, "values")) {
+    if (!shape->kind->values) {
+        return AD_OK;
+    }
+    AD_JSON_FOREACH (list, ad_json_get(record, shape->kind->values)) {
         const struct ad_slot *slot = find_slot(shape, list->key, &hint);
         enum ad_err err = slot ? slot_values(shape, slot, arena, list, values) : AD_OK;
         if (err) {

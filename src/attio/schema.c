@@ -43,6 +43,16 @@ enum ad_attr_type ad_attr_type_parse(struct ad_str s)
     return AD_ATTR_UNKNOWN;
 }
 
+const char *ad_kind_name(enum ad_kind kind)
+{
+    static const char *const names[AD_KINDS] = {
+        [AD_KIND_OBJECT] = "object",   [AD_KIND_LIST] = "list",
+        [AD_KIND_NOTE] = "note",       [AD_KIND_TASK] = "task",
+        [AD_KIND_COMMENT] = "comment", [AD_KIND_MEMBER] = "workspace-member",
+    };
+    return names[kind];
+}
+
 /* --- What we know --- */
 
 struct ad_schema_object *ad__schema_find(const struct ad_schema *s, struct ad_str id)
@@ -51,14 +61,62 @@ struct ad_schema_object *ad__schema_find(const struct ad_schema *s, struct ad_st
     return node ? ad_container_of(node, struct ad_schema_object, by_id) : NULL;
 }
 
-const struct ad_object *ad_schema_object(const struct ad_schema *s, struct ad_str id_or_slug)
+static const struct ad_object *of_kind(const struct ad_schema *s, enum ad_kind kind,
+                                       struct ad_str id_or_slug)
 {
     struct ad_schema_object *o = ad__schema_find(s, id_or_slug);
-    if (o) {
+    if (o && o->pub.kind == kind) {
         return &o->pub;
     }
-    struct ad_map_node *node = ad_map_get(&s->by_slug, id_or_slug);
+    struct ad_map_node *node = ad_map_get(&s->by_slug[kind], id_or_slug);
     return node ? &ad_container_of(node, struct ad_schema_object, by_slug)->pub : NULL;
+}
+
+const struct ad_object *ad_schema_object(const struct ad_schema *s, struct ad_str id_or_slug)
+{
+    return of_kind(s, AD_KIND_OBJECT, id_or_slug);
+}
+
+const struct ad_object *ad_schema_list(const struct ad_schema *s, struct ad_str id_or_slug)
+{
+    return of_kind(s, AD_KIND_LIST, id_or_slug);
+}
+
+const struct ad_object *ad_schema_builtin(const struct ad_schema *s, enum ad_kind kind)
+{
+    AD_ASSERT(kind >= AD_KIND_NOTE && kind < AD_KINDS);
+    return &s->builtin[kind];
+}
+
+const struct ad_object *ad_schema_find(const struct ad_schema *s, struct ad_str name)
+{
+    static const struct ad_str prefix = { .p = "list_", .n = 5 };
+    const struct ad_object *o = ad_schema_object(s, name);
+    struct ad_schema_object *list = o ? NULL : ad__schema_find(s, name);
+    o = list ? &list->pub : o;
+    if (!o && name.n > prefix.n && ad_str_eq(ad_str_n(name.p, prefix.n), prefix)) {
+        o = ad_schema_list(s, ad_str_n(name.p + prefix.n, name.n - prefix.n));
+    }
+    for (unsigned kind = AD_KIND_NOTE; !o && kind < AD_KINDS; kind++) {
+        o = ad_str_eq(name, s->builtin[kind].id) ? &s->builtin[kind] : NULL;
+    }
+    return o;
+}
+
+const struct ad_object *ad_schema_next(const struct ad_schema *s, const struct ad_object *after)
+{
+    if (!after) {
+        return &s->builtin[AD_KIND_NOTE];
+    }
+    if (after->kind >= AD_KIND_NOTE && after->kind + 1 < AD_KINDS) {
+        return &s->builtin[after->kind + 1];
+    }
+    const struct ad_list *l = &s->all;
+    if (after->kind < AD_KIND_NOTE) {
+        l = &ad__schema_find(s, after->id)->all_link;
+    }
+    return l->next == &s->all ? NULL
+                              : &ad_container_of(l->next, struct ad_schema_object, all_link)->pub;
 }
 
 const struct ad_attribute *ad_object_attribute(const struct ad_object *o, struct ad_str id_or_slug)
@@ -84,6 +142,16 @@ const struct ad_list *ad_schema_objects(const struct ad_schema *s)
     return &s->objects;
 }
 
+const struct ad_list *ad_schema_lists(const struct ad_schema *s)
+{
+    return &s->lists;
+}
+
+uint64_t ad_schema_names_generation(const struct ad_schema *s)
+{
+    return s->names_generation;
+}
+
 bool ad_schema_known(const struct ad_schema *s)
 {
     return s->known;
@@ -100,6 +168,7 @@ struct ad_schema_object *ad__schema_new_object(struct ad_schema *s)
     if (o) {
         ad_list_init(&o->pub.attributes);
         ad_list_init(&o->pub.link);
+        ad_list_init(&o->all_link);
     }
     return o;
 }
@@ -107,37 +176,55 @@ struct ad_schema_object *ad__schema_new_object(struct ad_schema *s)
 /* Whoever had the slug before was renamed or is gone, and is found by its id. */
 static void name(struct ad_schema *s, struct ad_schema_object *o)
 {
-    struct ad_map_node *node = ad_map_get(&s->by_slug, o->pub.slug);
+    struct ad_map *by_slug = &s->by_slug[o->pub.kind];
+    struct ad_map_node *node = ad_map_get(by_slug, o->pub.slug);
     if (node) {
         ad_container_of(node, struct ad_schema_object, by_slug)->has_slug = false;
-        ad_map_remove(&s->by_slug, node);
+        ad_map_remove(by_slug, node);
     }
-    ad_map_put(&s->by_slug, &o->by_slug, o->pub.slug);
+    ad_map_put(by_slug, &o->by_slug, o->pub.slug);
     o->has_slug = true;
 }
 
 static void unname(struct ad_schema *s, struct ad_schema_object *o)
 {
     if (o->has_slug) {
-        ad_map_remove(&s->by_slug, &o->by_slug);
+        ad_map_remove(&s->by_slug[o->pub.kind], &o->by_slug);
         o->has_slug = false;
     }
+}
+
+/* Behind all that were seen before it; objects are loaded before lists. */
+static void enlist(struct ad_schema *s, struct ad_schema_object *o)
+{
+    struct ad_list *at = &s->all;
+    while (at->prev != &s->all &&
+           ad_container_of(at->prev, struct ad_schema_object, all_link)->pub.position >
+               o->pub.position) {
+        at = at->prev;
+    }
+    ad_list_push(at, &o->all_link);
+    ad_list_push(o->pub.kind == AD_KIND_LIST ? &s->lists : &s->objects, &o->pub.link);
+    ad_map_put(&s->by_id, &o->by_id, o->pub.id);
 }
 
 static void apply_object(struct ad_schema *s, const struct ad_schema_change *c)
 {
     struct ad_object *o = &c->object->pub;
+    bool renamed = c->is_new || !ad_str_eq(o->slug, c->to.slug) || o->gone != c->to.gone;
+    s->names_generation += renamed;
     unname(s, c->object);
     o->slug = c->to.slug;
     o->singular = c->to.singular;
     o->plural = c->to.plural;
     o->workspace_id = c->to.workspace_id;
+    o->parents = c->to.parents;
     o->gone = c->to.gone;
     if (c->is_new) {
+        o->kind = c->to.kind;
         o->id = c->to.id;
         o->position = c->to.position;
-        ad_list_push(&s->objects, &o->link);
-        ad_map_put(&s->by_id, &c->object->by_id, o->id);
+        enlist(s, c->object);
     }
     if (!o->gone) {
         name(s, c->object);
@@ -221,7 +308,8 @@ static void call_back(struct ad_list *marked)
 static void release(struct ad_schema *s)
 {
     ad_map_fini(&s->by_id);
-    ad_map_fini(&s->by_slug);
+    ad_map_fini(&s->by_slug[AD_KIND_OBJECT]);
+    ad_map_fini(&s->by_slug[AD_KIND_LIST]);
     ad_arena_fini(&s->arena);
     ad_free(s);
 }
@@ -305,6 +393,10 @@ static const struct ad_sql objects_sql = {
     .sqlite = "SELECT object_id, workspace_id, position, slug, singular, plural, gone"
               " FROM attiod_object ORDER BY position",
 };
+static const struct ad_sql lists_sql = {
+    .sqlite = "SELECT list_id, workspace_id, position, slug, NULL, name, gone, parents"
+              " FROM attiod_list ORDER BY position",
+};
 static const struct ad_sql attributes_sql = {
     .sqlite = "SELECT object_id, attribute_id, position, slug, title, type, multiselect, writable,"
               " required, is_unique, archived, system FROM attiod_attribute ORDER BY position",
@@ -320,17 +412,21 @@ static struct ad_str keep(struct ad_schema *s, const struct ad_value *v, bool *o
     return kept;
 }
 
-static bool load_object(struct ad_schema *s, const struct ad_value *row)
+static bool load_one(struct ad_schema *s, const struct ad_value *row, enum ad_kind kind)
 {
     bool ok = true;
     struct ad_schema_change c = { .object = ad__schema_new_object(s), .is_new = true };
-    c.to = (struct ad_object){ .id = keep(s, &row[0], &ok),
+    c.to = (struct ad_object){ .kind = kind,
+                               .id = keep(s, &row[0], &ok),
                                .workspace_id = keep(s, &row[1], &ok),
                                .position = (unsigned)row[2].i64,
                                .slug = keep(s, &row[3], &ok),
                                .singular = keep(s, &row[4], &ok),
                                .plural = keep(s, &row[5], &ok),
                                .gone = row[6].i64 != 0 };
+    if (kind == AD_KIND_LIST) {
+        c.to.parents = keep(s, &row[7], &ok);
+    }
     if (!c.object || !ok) {
         return false;
     }
@@ -339,6 +435,16 @@ static bool load_object(struct ad_schema *s, const struct ad_value *row)
     ad_list_push(&changes, &c.link);
     ad__schema_apply(s, &changes);
     return true;
+}
+
+static bool load_object(struct ad_schema *s, const struct ad_value *row)
+{
+    return load_one(s, row, AD_KIND_OBJECT);
+}
+
+static bool load_list(struct ad_schema *s, const struct ad_value *row)
+{
+    return load_one(s, row, AD_KIND_LIST);
 }
 
 static bool load_attribute(struct ad_schema *s, const struct ad_value *row)
@@ -393,6 +499,23 @@ static enum ad_err load(struct ad_schema *s, const struct ad_sql *sql,
     return err;
 }
 
+static void make_builtin(struct ad_schema *s)
+{
+    static const char *const slugs[AD_KINDS] = {
+        [AD_KIND_NOTE] = "notes",
+        [AD_KIND_TASK] = "tasks",
+        [AD_KIND_COMMENT] = "comments",
+        [AD_KIND_MEMBER] = "workspace_members",
+    };
+    for (unsigned kind = AD_KIND_NOTE; kind < AD_KINDS; kind++) {
+        struct ad_object *o = &s->builtin[kind];
+        o->kind = (enum ad_kind)kind;
+        o->id = o->slug = ad_str_c(slugs[kind]);
+        ad_list_init(&o->attributes);
+        ad_list_init(&o->link);
+    }
+}
+
 enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema **out,
                            struct ad_errinfo *info)
 {
@@ -404,11 +527,16 @@ enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema *
     s->priority = AD_PRIO_BACKFILL;
     ad_arena_init(&s->arena, ARENA_MAX);
     ad_list_init(&s->objects);
+    ad_list_init(&s->lists);
+    ad_list_init(&s->all);
     ad_list_init(&s->waiting);
     ad_list_init(&s->joined);
     ad_map_init(&s->by_id);
-    ad_map_init(&s->by_slug);
+    ad_map_init(&s->by_slug[AD_KIND_OBJECT]);
+    ad_map_init(&s->by_slug[AD_KIND_LIST]);
+    make_builtin(s);
     enum ad_err err = load(s, &objects_sql, load_object, info);
+    err = err ? err : load(s, &lists_sql, load_list, info);
     err = err ? err : load(s, &attributes_sql, load_attribute, info);
     if (err) {
         release(s);

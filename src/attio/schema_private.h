@@ -8,6 +8,7 @@
 
 struct ad_schema_object {
     struct ad_object pub;
+    struct ad_list all_link; /* schema->all */
     struct ad_map_node by_id, by_slug;
     bool has_slug; /* by_slug is in the map */
 };
@@ -16,9 +17,13 @@ struct ad_refresh;
 
 struct ad_schema {
     struct ad_schema_opts o;
-    struct ad_arena arena; /* objects, attributes and their texts */
-    struct ad_list objects;
-    struct ad_map by_id, by_slug;
+    struct ad_arena arena;              /* objects, attributes and their texts */
+    struct ad_object builtin[AD_KINDS]; /* from NOTE on */
+    struct ad_list objects, lists;
+    struct ad_list all;                      /* both, by position */
+    struct ad_map by_id;                     /* of both */
+    struct ad_map by_slug[AD_KIND_LIST + 1]; /* of each */
+    uint64_t names_generation;
     bool known;
     uint64_t refreshed_ms;  /* 0: never in this process */
     struct ad_list waiting; /* for the next refresh */
@@ -43,6 +48,7 @@ struct ad_schema_change {
     struct ad_attribute to_attribute;
 };
 
+/* An object or a list. */
 struct ad_schema_object *ad__schema_find(const struct ad_schema *s, struct ad_str id);
 struct ad_schema_object *ad__schema_new_object(struct ad_schema *s); /* NULL on no memory */
 /* Into memory, in order; cannot fail. */

@@ -1,7 +1,7 @@
 /* Asking Attio for the schema:
  *
- *   GET /v2/objects -> for each: GET its attributes, page by page -> compare with what we know
- *   -> store the difference -> into memory
+ *   GET /v2/objects -> for each: GET its attributes, page by page -> the same with /v2/lists
+ *   -> compare with what we know -> store the difference -> into memory
  *
  * Everything new is prepared before it is stored, so that after the commit nothing can fail. */
 #include "attio/schema.h"
@@ -17,7 +17,7 @@
 #define PAGES_MAX 20
 #define ARENA_MAX ((size_t)64 << 20)
 
-enum { OBJECT_VALUES = 7, ATTRIBUTE_VALUES = 12 };
+enum { OBJECT_VALUES = 7, LIST_VALUES = 7, ATTRIBUTE_VALUES = 12 };
 
 static const struct ad_sql object_sql = {
     .sqlite = "INSERT INTO attiod_object"
@@ -25,6 +25,12 @@ static const struct ad_sql object_sql = {
               " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (object_id) DO UPDATE SET"
               " workspace_id = excluded.workspace_id, slug = excluded.slug,"
               " singular = excluded.singular, plural = excluded.plural, gone = excluded.gone",
+};
+static const struct ad_sql list_sql = {
+    .sqlite = "INSERT INTO attiod_list (list_id, workspace_id, position, slug, name, parents, gone)"
+              " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (list_id) DO UPDATE SET"
+              " workspace_id = excluded.workspace_id, slug = excluded.slug, name = excluded.name,"
+              " parents = excluded.parents, gone = excluded.gone",
 };
 static const struct ad_sql attribute_sql = {
     .sqlite = "INSERT INTO attiod_attribute"
@@ -38,18 +44,20 @@ static const struct ad_sql attribute_sql = {
               " system = excluded.system",
 };
 
-/* An object as Attio listed it. */
+/* An object or a list as Attio listed it. */
 struct listed {
     struct ad_list link;
     struct ad_object object; /* with what it was listed with */
+    bool opaque;             /* its attributes may not be read: those known stay */
 };
 
 struct ad_refresh {
     struct ad_schema *s;
-    struct ad_arena arena; /* what was listed, the difference, the statements */
-    struct ad_list objects;
-    struct ad_list *at; /* whose attributes are being asked for */
+    struct ad_arena arena;  /* what was listed, the difference, the statements */
+    struct ad_list objects; /* then lists */
+    struct ad_list *at;     /* whose attributes are being asked for */
     unsigned pages;
+    bool lists_asked, lists_known; /* false when we may not see lists */
     enum ad_priority priority;
     bool sent, canceled;
     struct ad_call call;
@@ -120,7 +128,7 @@ static bool same_object(const struct ad_object *a, const struct ad_object *b)
 {
     return same_str(a->slug, b->slug) && same_str(a->singular, b->singular) &&
            same_str(a->plural, b->plural) && same_str(a->workspace_id, b->workspace_id) &&
-           a->gone == b->gone;
+           same_str(a->parents, b->parents) && a->gone == b->gone;
 }
 
 static bool same_attribute(const struct ad_attribute *a, const struct ad_attribute *b)
@@ -143,7 +151,8 @@ static bool change_object(struct ad_refresh *r, struct ad_schema_object *o,
     c->to = *to;
     return keep(s, &c->to.id, o->pub.id) && keep(s, &c->to.slug, o->pub.slug) &&
            keep(s, &c->to.singular, o->pub.singular) && keep(s, &c->to.plural, o->pub.plural) &&
-           keep(s, &c->to.workspace_id, o->pub.workspace_id);
+           keep(s, &c->to.workspace_id, o->pub.workspace_id) &&
+           keep(s, &c->to.parents, o->pub.parents);
 }
 
 static bool change_attribute(struct ad_refresh *r, struct ad_schema_object *o,
@@ -224,12 +233,14 @@ static bool is_listed(const struct ad_refresh *r, struct ad_str id)
 
 static bool diff_gone(struct ad_refresh *r)
 {
-    AD_LIST_FOREACH (l, &r->s->objects) {
-        const struct ad_object *o = ad_container_of(l, struct ad_object, link);
-        if (!o->gone && !is_listed(r, o->id)) {
+    AD_LIST_FOREACH (l, &r->s->all) {
+        struct ad_schema_object *known = ad_container_of(l, struct ad_schema_object, all_link);
+        const struct ad_object *o = &known->pub;
+        bool asked = o->kind == AD_KIND_OBJECT || r->lists_known;
+        if (asked && !o->gone && !is_listed(r, o->id)) {
             struct ad_object to = *o;
             to.gone = true;
-            if (!change_object(r, ad__schema_find(r->s, o->id), &to, false)) {
+            if (!change_object(r, known, &to, false)) {
                 return false;
             }
         }
@@ -239,9 +250,9 @@ static bool diff_gone(struct ad_refresh *r)
 
 static unsigned objects_n(const struct ad_schema *s)
 {
-    return ad_list_empty(&s->objects)
+    return ad_list_empty(&s->all)
                ? 0
-               : ad_container_of(s->objects.prev, struct ad_object, link)->position + 1;
+               : ad_container_of(s->all.prev, struct ad_schema_object, all_link)->pub.position + 1;
 }
 
 static bool diff(struct ad_refresh *r)
@@ -249,6 +260,7 @@ static bool diff(struct ad_refresh *r)
     unsigned position = objects_n(r->s);
     bool ok = diff_gone(r);
     AD_LIST_FOREACH (l, &r->objects) {
+        const struct listed *n = ad_container_of(l, struct listed, link);
         struct ad_object *listed = &ad_container_of(l, struct listed, link)->object;
         struct ad_schema_object *o = ad__schema_find(r->s, listed->id);
         bool is_new = !o;
@@ -258,7 +270,7 @@ static bool diff(struct ad_refresh *r)
             ((is_new || !same_object(&o->pub, listed)) && !change_object(r, o, listed, is_new))) {
             return false;
         }
-        ok = diff_attributes(r, o, listed);
+        ok = n->opaque || diff_attributes(r, o, listed);
     }
     return ok;
 }
@@ -274,6 +286,18 @@ static void object_values(const struct ad_schema_change *c, struct ad_value *v)
     v[3] = AD_V_TEXT(o->slug);
     v[4] = AD_V_TEXT(o->singular);
     v[5] = AD_V_TEXT(o->plural);
+    v[6] = AD_V_I64(o->gone);
+}
+
+static void list_values(const struct ad_schema_change *c, struct ad_value *v)
+{
+    const struct ad_object *o = &c->to;
+    v[0] = AD_V_TEXT(o->id);
+    v[1] = AD_V_TEXT(o->workspace_id);
+    v[2] = AD_V_I64(o->position);
+    v[3] = AD_V_TEXT(o->slug);
+    v[4] = AD_V_TEXT(o->plural);
+    v[5] = AD_V_TEXT(o->parents);
     v[6] = AD_V_I64(o->gone);
 }
 
@@ -326,12 +350,18 @@ static enum ad_err store(struct ad_refresh *r)
     }
     AD_LIST_FOREACH (l, &r->changes) {
         const struct ad_schema_change *c = ad_container_of(l, struct ad_schema_change, link);
-        steps[n] = (struct ad_step){ .sql = c->attribute ? &attribute_sql : &object_sql,
-                                     .values = values[n],
-                                     .values_n = c->attribute ? ATTRIBUTE_VALUES : OBJECT_VALUES };
+        steps[n].values = values[n];
         if (c->attribute) {
+            steps[n].sql = &attribute_sql;
+            steps[n].values_n = ATTRIBUTE_VALUES;
             attribute_values(object_id_of(r, c), &c->to_attribute, values[n]);
+        } else if (c->to.kind == AD_KIND_LIST) {
+            steps[n].sql = &list_sql;
+            steps[n].values_n = LIST_VALUES;
+            list_values(c, values[n]);
         } else {
+            steps[n].sql = &object_sql;
+            steps[n].values_n = OBJECT_VALUES;
             object_values(c, values[n]);
         }
         n++;
@@ -365,30 +395,43 @@ static enum ad_err keep_listed(struct ad_refresh *r, struct ad_str *text)
     return AD_OK;
 }
 
-static enum ad_err read_object(struct ad_refresh *r, const struct ad_json *v)
+static const struct ad_json_field object_fields[] = {
+    AD_FIELD(UUID, struct ad_object, id, "id.object_id", AD_REQUIRED),
+    AD_FIELD(UUID, struct ad_object, workspace_id, "id.workspace_id", AD_OPTIONAL),
+    AD_FIELD(STR, struct ad_object, slug, "api_slug", AD_OPTIONAL),
+    AD_FIELD(STR, struct ad_object, singular, "singular_noun", AD_OPTIONAL),
+    AD_FIELD(STR, struct ad_object, plural, "plural_noun", AD_OPTIONAL),
+};
+static const struct ad_json_field list_fields[] = {
+    AD_FIELD(UUID, struct ad_object, id, "id.list_id", AD_REQUIRED),
+    AD_FIELD(UUID, struct ad_object, workspace_id, "id.workspace_id", AD_OPTIONAL),
+    AD_FIELD(STR, struct ad_object, slug, "api_slug", AD_OPTIONAL),
+    AD_FIELD(STR, struct ad_object, plural, "name", AD_OPTIONAL),
+};
+
+static enum ad_err read_object(struct ad_refresh *r, enum ad_kind kind, const struct ad_json *v)
 {
-    static const struct ad_json_field fields[] = {
-        AD_FIELD(UUID, struct ad_object, id, "id.object_id", AD_REQUIRED),
-        AD_FIELD(UUID, struct ad_object, workspace_id, "id.workspace_id", AD_OPTIONAL),
-        AD_FIELD(STR, struct ad_object, slug, "api_slug", AD_OPTIONAL),
-        AD_FIELD(STR, struct ad_object, singular, "singular_noun", AD_OPTIONAL),
-        AD_FIELD(STR, struct ad_object, plural, "plural_noun", AD_OPTIONAL),
-    };
+    bool list = kind == AD_KIND_LIST;
     struct listed *n = ad_arena_zalloc(&r->arena, sizeof(*n));
     if (!n) {
         return AD_ERR_NOMEM;
     }
     struct ad_object *o = &n->object;
+    o->kind = kind;
     ad_list_init(&o->attributes);
-    if (ad_json_bind(v, fields, AD_LEN(fields), o, NULL)) {
+    if (ad_json_bind(v, list ? list_fields : object_fields,
+                     list ? AD_LEN(list_fields) : AD_LEN(object_fields), o, NULL)) {
         return AD_ERR_PROTOCOL;
     }
+    const struct ad_json *parents = list ? ad_json_get(v, "parent_object") : NULL;
+    o->parents = ad_json_is(parents, AD_JSON_ARRAY) ? parents->raw : AD_STR_NONE;
     o->slug = o->slug.n ? o->slug : o->id;
     enum ad_err err = keep_listed(r, &o->id);
     err = err ? err : keep_listed(r, &o->workspace_id);
     err = err ? err : keep_listed(r, &o->slug);
     err = err ? err : keep_listed(r, &o->singular);
     err = err ? err : keep_listed(r, &o->plural);
+    err = err ? err : keep_listed(r, &o->parents);
     if (!err && !is_listed(r, o->id)) {
         ad_list_push(&r->objects, &n->link);
     }
@@ -463,11 +506,25 @@ static enum ad_err ask(struct ad_refresh *r, const char *route, ad_call_cb cb)
 
 static void attributes_next(struct ad_refresh *r);
 
+/* We may not read a list, or it was deleted meanwhile. */
+static bool is_closed_list(const struct ad_object *o, enum ad_err err)
+{
+    return o->kind == AD_KIND_LIST && (err == AD_ERR_FORBIDDEN || err == AD_ERR_NOTFOUND);
+}
+
 static void on_attributes(struct ad_call *call)
 {
     struct ad_refresh *r = ad_container_of(call, struct ad_refresh, call);
-    struct ad_object *o = &ad_container_of(r->at, struct listed, link)->object;
+    struct listed *n = ad_container_of(r->at, struct listed, link);
+    struct ad_object *o = &n->object;
     enum ad_err err = call->err;
+    if (!r->canceled && is_closed_list(o, err)) {
+        n->opaque = true;
+        r->at = r->at->next;
+        r->pages = 0;
+        attributes_next(r);
+        return;
+    }
     if (err || r->canceled) {
         refresh_end(r, err ? err : AD_ERR_CANCELED, err ? &call->info : NULL);
         return;
@@ -490,20 +547,51 @@ static void on_attributes(struct ad_call *call)
     attributes_next(r);
 }
 
+static void on_lists(struct ad_call *call);
+
 static void attributes_next(struct ad_refresh *r)
 {
-    if (r->at == &r->objects) {
+    enum ad_err err;
+    ad_buf_clear(&r->path);
+    if (r->at != &r->objects) {
+        const struct ad_object *o = &ad_container_of(r->at, struct listed, link)->object;
+        bool list = o->kind == AD_KIND_LIST;
+        ad_buf_fmt(&r->path, "/v2/%s/%.*s/attributes?limit=%d&offset=%u&show_archived=true",
+                   list ? "lists" : "objects", AD_FMT(o->id), PAGE, r->pages * PAGE);
+        err = ask(r, list ? "/v2/lists/{list}/attributes" : "/v2/objects/{object}/attributes",
+                  on_attributes);
+    } else if (!r->lists_asked) {
+        r->lists_asked = true;
+        ad_buf_put(&r->path, AD_STR("/v2/lists"));
+        err = ask(r, "/v2/lists", on_lists);
+    } else {
         finish(r);
         return;
     }
-    const struct ad_object *o = &ad_container_of(r->at, struct listed, link)->object;
-    ad_buf_clear(&r->path);
-    ad_buf_fmt(&r->path, "/v2/objects/%.*s/attributes?limit=%d&offset=%u&show_archived=true",
-               AD_FMT(o->id), PAGE, r->pages * PAGE);
-    enum ad_err err = ask(r, "/v2/objects/{object}/attributes", on_attributes);
     if (err) {
         refresh_end(r, err, NULL);
     }
+}
+
+static void on_lists(struct ad_call *call)
+{
+    struct ad_refresh *r = ad_container_of(call, struct ad_refresh, call);
+    enum ad_err err = call->err;
+    struct ad_list *last = r->objects.prev;
+    r->lists_known = !err;
+    if (err == AD_ERR_FORBIDDEN) {
+        err = AD_OK; /* the scope is missing: what is known of lists stays */
+    } else if (!err) {
+        AD_JSON_FOREACH (v, ad_json_get(r->doc, "data")) {
+            err = err ? err : read_object(r, AD_KIND_LIST, v);
+        }
+    }
+    if (err || r->canceled) {
+        refresh_end(r, err ? err : AD_ERR_CANCELED, call->err ? &call->info : NULL);
+        return;
+    }
+    r->at = last->next;
+    attributes_next(r);
 }
 
 static void on_objects(struct ad_call *call)
@@ -515,7 +603,7 @@ static void on_objects(struct ad_call *call)
         return;
     }
     AD_JSON_FOREACH (v, ad_json_get(r->doc, "data")) {
-        err = err ? err : read_object(r, v);
+        err = err ? err : read_object(r, AD_KIND_OBJECT, v);
     }
     if (err) {
         refresh_end(r, err, NULL);

@@ -1,193 +1,9 @@
 #include "attio/mirror.h"
 
-#include "fixture.h"
+#include "mirror_fixture.h"
 #include "support/run.h"
 
 #include <stdio.h>
-
-/* Objects and attributes stand in SQL as a refresh would have left them; ids are numbers. */
-#define O "00000000-0000-4000-8000-0000000000a1"
-#define O_TABLE "attiod_o_00000000_0000_4000_8000_0000000000a1"
-#define O2 "00000000-0000-4000-8000-0000000000a2"
-#define R(n) "10000000-0000-4000-8000-00000000000" #n
-#define WS "20000000-0000-4000-8000-000000000001"
-#define ATTR(n) "30000000-0000-4000-8000-0000000000" #n
-#define COL(n) "a_30000000_0000_4000_8000_0000000000" #n
-
-static struct attio_fixture f;
-static struct ad_inbox *in;
-static struct ad_schema *schema;
-static struct ad_mirror *m;
-static unsigned late_ms;
-
-static void attribute(const char *object, const char *id, int position, const char *slug,
-                      const char *type, bool multi, bool archived)
-{
-    char sql[900];
-    (void)snprintf(sql, sizeof(sql),
-                   "INSERT INTO attiod_attribute VALUES ('%s', '%s', %d, '%s', 'T', '%s', %d, 1, 0,"
-                   " 0, %d, 1) ON CONFLICT DO UPDATE SET slug = excluded.slug, archived ="
-                   " excluded.archived, multiselect = excluded.multiselect",
-                   object, id, position, slug, type, multi, archived);
-    fixture_sql(&f, sql);
-}
-
-static void object(const char *id, int position, const char *slug)
-{
-    char sql[400];
-    (void)snprintf(sql, sizeof(sql),
-                   "INSERT INTO attiod_object VALUES ('%s', '" WS "', %d, '%s', NULL, NULL, 0)"
-                   " ON CONFLICT DO UPDATE SET slug = excluded.slug",
-                   id, position, slug);
-    fixture_sql(&f, sql);
-}
-
-static void on_closed(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
-static void layers_close(void)
-{
-    bool closed = false;
-    ad_mirror_close(m);
-    ad_schema_close(schema, on_closed, &closed);
-    world_until_true(&f.w, &closed);
-}
-
-/* The schema as SQL has it now: as after a restart, or a refresh. */
-static void layers_open(void)
-{
-    struct ad_errinfo info = { 0 };
-    struct ad_schema_opts so = { .store = f.store,
-                                 .client = f.client,
-                                 .clock = ad_loop_clock(f.w.loop),
-                                 .timers = ad_loop_timers(f.w.loop),
-                                 .metrics = f.metrics };
-    ck_assert_int_eq(ad_schema_open(&so, &schema, &info), AD_OK);
-    struct ad_mirror_opts mo = { .store = f.store,
-                                 .schema = schema,
-                                 .inbox = in,
-                                 .clock = ad_loop_clock(f.w.loop),
-                                 .metrics = f.metrics,
-                                 .late_ms = late_ms };
-    ck_assert_int_eq(ad_mirror_open(&mo, &m, &info), AD_OK);
-}
-
-static void reopen(void)
-{
-    layers_close();
-    layers_open();
-}
-
-static void setup(void)
-{
-    fixture_open(&f);
-    struct ad_errinfo info = { 0 };
-    struct ad_inbox_opts io = { .store = f.store,
-                                .clock = ad_loop_clock(f.w.loop),
-                                .timers = ad_loop_timers(f.w.loop),
-                                .metrics = f.metrics,
-                                .pending_max = 1000,
-                                .body_ms = 1000000000,
-                                .key_ms = 1000000000 };
-    ck_assert_int_eq(ad_inbox_open(&io, &in, &info), AD_OK);
-    object(O, 0, "people");
-    attribute(O, ATTR(01), 1, "job_title", "text", false, false);
-    late_ms = 0;
-    layers_open();
-}
-
-static void teardown(void)
-{
-    layers_close();
-    ad_inbox_close(in);
-    fixture_close(&f);
-}
-
-/* --- Operations --- */
-
-static void on_op(struct ad_mirror_op *op)
-{
-    *(bool *)op->data = true;
-}
-
-static const struct ad_object *the_object(void)
-{
-    const struct ad_object *o = ad_schema_object(schema, AD_STR(O));
-    ck_assert_ptr_nonnull(o);
-    return o;
-}
-
-static void prepare(struct ad_mirror_op *op, int64_t version, bool *done)
-{
-    *done = false;
-    op->object = op->object ? op->object : the_object();
-    op->version = version;
-    op->workspace_id = AD_STR(WS);
-    op->cb = on_op;
-    op->data = done;
-}
-
-static void apply_op(struct ad_mirror_op *op, int64_t version, const char *text)
-{
-    bool done;
-    prepare(op, version, &done);
-    char *copy = strdup(text);
-    enum ad_err err = ad_mirror_apply(m, op, ad_str_c(copy));
-    free(copy); /* the text may go */
-    ck_assert_msg(err == AD_OK, "%s", op->info.msg);
-    ck_assert(!done);
-    world_until_true(&f.w, &done);
-    ck_assert_msg(op->err == AD_OK, "%s", op->info.msg);
-}
-
-static struct ad_mirror_op apply(int64_t version, const char *text)
-{
-    struct ad_mirror_op op = { .bulk = version % 2 };
-    apply_op(&op, version, text);
-    return op;
-}
-
-static struct ad_mirror_op apply_at(int64_t version, int64_t accurate_ns, const char *text)
-{
-    struct ad_mirror_op op = { .accurate_ns = accurate_ns };
-    apply_op(&op, version, text);
-    return op;
-}
-
-static struct ad_mirror_op delete_at(int64_t version, const char *id)
-{
-    struct ad_mirror_op op = { .bulk = false };
-    bool done;
-    struct ad_str ids[] = { ad_str_c(id) };
-    prepare(&op, version, &done);
-    ck_assert_int_eq(ad_mirror_delete(m, &op, ids, 1), AD_OK);
-    ck_assert(!done);
-    world_until_true(&f.w, &done);
-    ck_assert_msg(op.err == AD_OK, "%s", op.info.msg);
-    return op;
-}
-
-#define RECORD(id, title)                                                                         \
-    "{\"id\":{\"workspace_id\":\"" WS "\",\"object_id\":\"" O "\",\"record_id\":\"" id            \
-    "\"},\"created_at\":\"2026-01-01T00:00:00.000000001Z\",\"values\":{\"job_title\":[{\"value\"" \
-    ":\"" title "\",\"active_until\":null}]}}"
-#define PAGE(...) "{\"data\":[" __VA_ARGS__ "]}"
-
-static void assert_counts(struct ad_mirror_op op, unsigned created, unsigned updated,
-                          unsigned unchanged, unsigned stale)
-{
-    ck_assert_msg(op.created == created && op.updated == updated && op.unchanged == unchanged &&
-                      op.stale == stale,
-                  "%u created, %u updated, %u unchanged, %u stale", op.created, op.updated,
-                  op.unchanged, op.stale);
-}
-
-static void assert_text(const char *sql, const char *want)
-{
-    ck_assert_msg(fixture_text_is(&f, sql, want), "%s is not %s", sql, want);
-}
 
 /* --- Rows --- */
 
@@ -885,7 +701,7 @@ END_TEST
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
     TCase *tcase = tcase_create(name);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, mirror_setup, mirror_teardown);
     tcase_set_timeout(tcase, 20);
     for (size_t i = 0; i < n; i++) {
         tcase_add_test(tcase, tests[i]);
@@ -937,7 +753,7 @@ static Suite *mirror_suite(void)
     add(suite, "shapes", shapes, AD_LEN(shapes));
     add(suite, "others", others, AD_LEN(others));
     TCase *names = tcase_create("names");
-    tcase_add_checked_fixture(names, setup, teardown);
+    tcase_add_checked_fixture(names, mirror_setup, mirror_teardown);
     tcase_add_loop_test(names, our_own_names_are_not_taken, 0, 4);
     suite_add_tcase(suite, names);
     return suite;

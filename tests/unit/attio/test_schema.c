@@ -70,8 +70,8 @@ static void teardown(void)
                                "false,\"is_multiselect\":false,\"is_archived\":" more "}"
 #define DATA(...) "{\"data\":[" __VA_ARGS__ "]}"
 
-static const char *objects, *people, *companies;
-static unsigned status = 200;
+static const char *objects, *people, *companies, *lists, *sales;
+static unsigned status = 200, lists_status, sales_status;
 
 static void attio(struct scripted *sv, const struct request *r, struct answer *out)
 {
@@ -79,6 +79,12 @@ static void attio(struct scripted *sv, const struct request *r, struct answer *o
     *out = (struct answer){ .act = ACT_ANSWER, .status = status };
     if (strcmp(r->line, "GET /v2/objects") == 0) {
         out->body = objects;
+    } else if (strcmp(r->line, "GET /v2/lists") == 0) {
+        out->status = lists_status ? lists_status : status;
+        out->body = lists;
+    } else if (strstr(r->line, "/v2/lists/")) {
+        out->status = sales_status ? sales_status : status;
+        out->body = sales;
     } else if (strstr(r->line, O(1))) {
         out->body = people;
     } else {
@@ -90,6 +96,8 @@ static void usual(void)
 {
     f.sv.decide = attio;
     status = 200;
+    lists_status = sales_status = 0;
+    lists = sales = DATA();
     objects = DATA(OBJECT(O(1), "\"people\"") "," OBJECT(O(2), "\"companies\""));
     people = DATA(ATTRIBUTE(A(1), "name", "personal-name", "false") "," ATTRIBUTE(A(2), "old",
                                                                                   "text", "true"));
@@ -156,7 +164,7 @@ START_TEST(a_refresh_brings_objects_and_attributes)
     ck_assert(a->system && a->writable && !a->multiselect && !a->archived);
     ck_assert(find_attribute("old")->archived);
     ck_assert_uint_eq(find_attribute("old")->position, 1);
-    ck_assert_uint_eq(f.sv.n, 3);
+    ck_assert_uint_eq(f.sv.n, 4);
     ck_assert_str_eq(f.sv.requests[1].line,
                      "GET /v2/objects/" O(1) "/attributes?limit=500&offset=0&show_archived="
                                              "true");
@@ -225,6 +233,133 @@ START_TEST(slugs_move_between_objects)
     schema_open();
     ck_assert(find(O(1))->gone);
     ck_assert_ptr_null(find("companies"));
+}
+END_TEST
+
+/* --- Lists --- */
+
+#define L(n) "40000000-0000-4000-8000-00000000000" #n
+#define LIST(id, slug, parents)                                                                  \
+    "{\"id\":{\"workspace_id\":\"" WS "\",\"list_id\":\"" id "\"},\"api_slug\":\"" slug          \
+    "\",\"name\":\"Sales\",\"parent_object\":" parents                                           \
+    ",\"workspace_access\":\"full-access\",\"workspace_member_access\":[],\"created_by_actor\":" \
+    "{\"type\":\"system\",\"id\":null},\"created_at\":\"2026-01-01T00:00:00Z\"}"
+
+static const struct ad_object *list_find(const char *name)
+{
+    return ad_schema_list(s, ad_str_c(name));
+}
+
+START_TEST(lists_come_with_objects_and_have_slugs_of_their_own)
+{
+    usual();
+    lists = DATA(LIST(L(1), "sales", "[\"people\"]") "," LIST(L(2), "people", "[\"people\"]"));
+    sales = DATA(ATTRIBUTE(A(5), "stage", "status", "false"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    const struct ad_object *o = list_find("sales");
+    ck_assert_ptr_nonnull(o);
+    ck_assert_int_eq(o->kind, AD_KIND_LIST);
+    ck_assert_ptr_eq(o, list_find(L(1)));
+    ck_assert_ptr_eq(o, ad_schema_find(s, AD_STR("list_sales")));
+    ck_assert_ptr_eq(o, ad_schema_find(s, AD_STR(L(1))));
+    ck_assert_ptr_null(find("sales"));
+    ck_assert_ptr_null(find(L(1)));
+    ck_assert_ptr_null(list_find(O(1)));
+    ck_assert_ptr_eq(list_find("people"), list_find(L(2)));
+    assert_str(find("people")->id, O(1));
+    assert_str(o->plural, "Sales");
+    assert_str(o->parents, "[\"people\"]");
+    assert_str(o->workspace_id, WS);
+    ck_assert_int_eq(ad_object_attribute(o, AD_STR("stage"))->type, AD_ATTR_STATUS);
+    ck_assert_str_eq(f.sv.requests[4].line,
+                     "GET /v2/lists/" L(1) "/attributes?limit=500&offset=0&show_archived=true");
+    ck_assert_uint_eq(f.sv.n, 6);
+    schema_close();
+    schema_open();
+    assert_str(list_find("sales")->parents, "[\"people\"]");
+    ck_assert_ptr_nonnull(ad_object_attribute(list_find("sales"), AD_STR("stage")));
+    ck_assert_uint_eq(list_find("people")->position, 3);
+}
+END_TEST
+
+START_TEST(a_list_that_is_renamed_or_deleted_changes_what_we_know)
+{
+    usual();
+    lists = DATA(LIST(L(1), "sales", "[\"people\"]"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    const struct ad_object *o = list_find("sales");
+    uint64_t names = ad_schema_names_generation(s);
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert_uint_eq(ad_schema_names_generation(s), names);
+    lists = DATA(LIST(L(1), "deals", "[\"people\",\"companies\"]"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert_ptr_null(list_find("sales"));
+    ck_assert_ptr_eq(list_find("deals"), o);
+    assert_str(o->parents, "[\"people\",\"companies\"]");
+    ck_assert_uint_gt(ad_schema_names_generation(s), names);
+    lists = DATA();
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert(o->gone);
+    ck_assert_ptr_null(list_find("deals"));
+    lists = DATA(LIST(L(1), "deals", "[\"people\"]"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert(!o->gone);
+}
+END_TEST
+
+START_TEST(lists_we_may_not_see_stay_as_they_were)
+{
+    usual();
+    lists_status = 403;
+    ck_assert_int_eq(refresh(), AD_OK); /* objects are known all the same */
+    ck_assert_ptr_nonnull(find("people"));
+    usual();
+    lists = DATA(LIST(L(1), "sales", "[\"people\"]"));
+    sales = DATA(ATTRIBUTE(A(5), "stage", "status", "false"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    lists_status = 403;
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert(!list_find("sales")->gone);
+    lists_status = 0;
+    static const unsigned statuses[] = { 403, 404 }; /* 404: deleted after it was listed */
+    for (size_t i = 0; i < AD_LEN(statuses); i++) {
+        sales_status = statuses[i];
+        sales = "{\"status_code\":404,\"type\":\"invalid_request_error\",\"code\":\"not_found\","
+                "\"message\":\"List with slug/ID \\\"x\\\" not found.\"}";
+        ck_assert_int_eq(refresh(), AD_OK);
+        ck_assert(!ad_object_attribute(list_find("sales"), AD_STR("stage"))->archived);
+    }
+    sales_status = 500;
+    ck_assert_int_ne(refresh(), AD_OK);
+}
+END_TEST
+
+START_TEST(all_kinds_come_one_after_the_other)
+{
+    usual();
+    lists = DATA(LIST(L(1), "sales", "[\"people\"]"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    objects = DATA(
+        OBJECT(O(1), "\"people\"") "," OBJECT(O(2), "\"companies\"") "," OBJECT(O(3), "\"deals\""));
+    ck_assert_int_eq(refresh(), AD_OK);
+    for (int round = 0; round < 2; round++) {
+        static const char *const want[] = { "notes",  "tasks",     "comments", "workspace_members",
+                                            "people", "companies", "sales",    "deals" };
+        const struct ad_object *o = NULL;
+        for (size_t i = 0; i < AD_LEN(want); i++) {
+            o = ad_schema_next(s, o);
+            assert_str(o->slug, want[i]);
+        }
+        ck_assert_ptr_null(ad_schema_next(s, o));
+        schema_close();
+        schema_open(); /* objects and lists are loaded apart, and mixed again */
+    }
+    const struct ad_object *tasks = ad_schema_builtin(s, AD_KIND_TASK);
+    ck_assert_ptr_eq(ad_schema_find(s, AD_STR("tasks")), tasks);
+    ck_assert_int_eq(tasks->kind, AD_KIND_TASK);
+    ck_assert_ptr_null(ad_schema_find(s, AD_STR("list_")));
+    ck_assert_ptr_null(ad_schema_find(s, AD_STR("nothing")));
+    ck_assert_str_eq(ad_kind_name(AD_KIND_MEMBER), "workspace-member");
 }
 END_TEST
 
@@ -306,7 +441,7 @@ START_TEST(many_who_ask_are_answered_by_one_refresh)
         world_until_true(&f.w, &done[i]);
         ck_assert_int_eq(w[i].err, AD_OK);
     }
-    ck_assert_uint_eq(f.sv.n, 3);
+    ck_assert_uint_eq(f.sv.n, 4);
 }
 END_TEST
 
@@ -323,7 +458,7 @@ START_TEST(who_asks_after_the_first_request_waits_for_the_next_refresh)
     world_until_true(&f.w, &first);
     ck_assert(!second);
     world_until_true(&f.w, &second);
-    ck_assert_uint_eq(f.sv.n, 6);
+    ck_assert_uint_eq(f.sv.n, 8);
 }
 END_TEST
 
@@ -348,7 +483,7 @@ END_TEST
 START_TEST(closing_at_each_stage_cancels_those_who_wait)
 {
     usual();
-    for (unsigned n = 0; n < 5; n++) {
+    for (unsigned n = 0; n < 6; n++) {
         bool done = false;
         bool closed = false;
         struct ad_schema_wait w = { .cb = on_refreshed, .data = &done };
@@ -357,7 +492,7 @@ START_TEST(closing_at_each_stage_cancels_those_who_wait)
         schema_close();
         schema_open();
         ck_assert_int_eq(ad_schema_refresh(s, AD_PRIO_PULL, &w), AD_OK);
-        if (n < 4) {
+        if (n < 5) {
             world_until_count(&f.w, &f.sv.n, before + n);
         }
         ad_schema_close(s, on_closed, &closed);
@@ -382,9 +517,9 @@ START_TEST(it_is_refreshed_when_older_than_the_ttl)
     ck_assert_int_eq(refresh(), AD_OK);
     world_advance(&f.w, 59000);
     world_settle(&f.w);
-    ck_assert_uint_eq(f.sv.n, 3);
+    ck_assert_uint_eq(f.sv.n, 4);
     world_advance(&f.w, 2000);
-    world_until_count(&f.w, &f.sv.n, 6);
+    world_until_count(&f.w, &f.sv.n, 8);
     world_settle(&f.w);
 }
 END_TEST
@@ -434,6 +569,10 @@ static Suite *schema_suite(void)
         a_restart_knows_it_without_asking,
         generations_rise_with_changes_only_and_positions_stay,
         slugs_move_between_objects,
+        lists_come_with_objects_and_have_slugs_of_their_own,
+        a_list_that_is_renamed_or_deleted_changes_what_we_know,
+        lists_we_may_not_see_stay_as_they_were,
+        all_kinds_come_one_after_the_other,
         attributes_are_read_page_by_page,
         a_failed_refresh_keeps_what_we_know,
         many_who_ask_are_answered_by_one_refresh,

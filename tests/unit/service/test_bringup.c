@@ -68,8 +68,8 @@ START_TEST(without_a_public_url_there_is_no_webhook)
 }
 END_TEST
 
-static const char *const steps[] = { "/v2/self", "GET /v2/objects", "/attributes", "/v2/webhooks",
-                                     "/query" };
+static const char *const steps[] = { "/v2/self",  "GET /v2/objects", "/attributes",
+                                     "/v2/lists", "/v2/webhooks",    "/query" };
 
 START_TEST(each_step_is_tried_again_until_it_succeeds)
 {
