@@ -50,10 +50,13 @@ struct ad_delivery {
 /* Values in one delivery. Attio sends about twelve; at most some megabytes of arena hold these. */
 #define AD_DELIVERY_NODES_MAX 20000
 
-/* The envelope {webhook_id, events: [...]}; slices point into `body`, the rest is on `arena`. PARSE
- * names the path, "events[2]: id.record_id: required": the caller quarantines. One event that is
- * wrong makes the delivery wrong. No events at all is well-formed. NOMEM. */
-AD_MUST_CHECK enum ad_err ad_webhook_decode(struct ad_arena *arena, struct ad_str body,
-                                            struct ad_delivery *out, struct ad_errinfo *info);
+/* The envelope {webhook_id, events: [...]}. Slices point into `body` or onto `arena`; what only
+ * parsing needs goes to `scratch`, which may be reset afterwards: with one for all deliveries an
+ * exchange that waits for the disk holds no document. PARSE names the path, "events[2]:
+ * id.record_id: required": the caller quarantines. One event that is wrong makes the delivery
+ * wrong. No events at all is well-formed. NOMEM. */
+AD_MUST_CHECK enum ad_err ad_webhook_decode(struct ad_arena *scratch, struct ad_arena *arena,
+                                            struct ad_str body, struct ad_delivery *out,
+                                            struct ad_errinfo *info);
 
 #endif

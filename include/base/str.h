@@ -47,6 +47,9 @@ struct ad_str ad_str_cut(struct ad_str *s, char c);
  * no blanks, no overflow), *out untouched then. */
 AD_MUST_CHECK bool ad_str_i64(struct ad_str s, int64_t min, int64_t max, int64_t *out);
 AD_MUST_CHECK bool ad_str_u64(struct ad_str s, uint64_t max, uint64_t *out);
+/* The decimal digits of v, no NUL; returns how many. */
+#define AD_U64_DIGITS 20
+size_t ad_u64_format(uint64_t v, char out[AD_U64_DIGITS]);
 
 /* 36 characters of a UUID in either case. */
 bool ad_str_is_uuid(struct ad_str s);

@@ -137,14 +137,14 @@ static struct ad_str *place_of(struct ad_event *e, struct ad_str key)
     return NULL;
 }
 
-static bool has_upper(struct ad_str s)
+/* Of a UUID: the bit that lower-case letters, digits and dashes have, and capitals lack. */
+static bool has_upper(struct ad_str uuid)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= 'A' && s.p[i] <= 'F') {
-            return true;
-        }
+    char all = 0x20;
+    for (size_t i = 0; i < uuid.n; i++) {
+        all &= uuid.p[i];
     }
-    return false;
+    return !(all & 0x20);
 }
 
 /* A UUID in lower case: ids are compared with those of Attio's answers. PARSE when it is none. */
@@ -214,8 +214,16 @@ static enum ad_err all_required(const struct ad_event_type *type, const struct a
 static enum ad_err set_subject(struct ad_arena *arena, struct ad_str prefix, struct ad_event *e,
                                struct ad_errinfo *info)
 {
-    e->subject = ad_arena_fmt(arena, "%.*s:%.*s", AD_FMT(prefix), AD_FMT(e->primary_id));
-    return e->subject.p ? AD_OK : ad_fail(info, AD_ERR_NOMEM, "no memory for an event");
+    size_t n = prefix.n + 1 + e->primary_id.n;
+    char *p = ad_arena_alloc(arena, n);
+    if (!p) {
+        return ad_fail(info, AD_ERR_NOMEM, "no memory for an event");
+    }
+    memcpy(p, prefix.p, prefix.n);
+    p[prefix.n] = ':';
+    memcpy(p + prefix.n + 1, e->primary_id.p, e->primary_id.n);
+    e->subject = ad_str_n(p, n);
+    return AD_OK;
 }
 
 static enum ad_err decode_known(struct ad_arena *arena, const struct ad_event_type *type,

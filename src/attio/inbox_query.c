@@ -22,8 +22,8 @@
     " AND ($5 IS NULL OR subject = $5) AND received_at >= $6"
 #define FROM_ANY " FROM attiod_inbox i NOT INDEXED WHERE ($2 < 0 OR state = $2)"
 #define FROM_OPEN " FROM attiod_inbox i INDEXED BY attiod_inbox_open WHERE state < 2 AND state = $2"
-#define FROM_FAILED                                                                \
-    " FROM attiod_inbox i INDEXED BY attiod_inbox_failed WHERE state IN (2, 4, 5)" \
+#define FROM_FAILED                                                                      \
+    " FROM attiod_inbox i INDEXED BY attiod_inbox_failed WHERE state > 1 AND state <> 3" \
     " AND state = $2"
 
 #define SHOWN                                                                         \
@@ -380,7 +380,7 @@ static enum ad_err decode_again(struct act *w, struct ad_str body, struct ad_del
     const struct ad_json *doc;
     enum ad_err err = e ? ad_json_parse(&w->arena, body, NULL, &doc, NULL) : AD_ERR_NOMEM;
     if (err || ad_json_get(doc, "events")) {
-        return err ? err : ad_webhook_decode(&w->arena, body, d, NULL);
+        return err ? err : ad_webhook_decode(&w->arena, &w->arena, body, d, NULL);
     }
     *d = (struct ad_delivery){ .events = e, .events_n = 1 };
     return ad_event_decode(&w->arena, doc, e, NULL);

@@ -27,7 +27,7 @@ static const char inbox_tables[] =
     "CREATE UNIQUE INDEX attiod_inbox_dedupe ON attiod_inbox (dedupe, part)"
     " WHERE dedupe IS NOT NULL;"
     "CREATE INDEX attiod_inbox_open ON attiod_inbox (seq, state) WHERE state < 2;"
-    "CREATE INDEX attiod_inbox_failed ON attiod_inbox (state, seq) WHERE state IN (2, 4, 5);"
+    "CREATE INDEX attiod_inbox_failed ON attiod_inbox (state, seq) WHERE state > 1 AND state <> 3;"
     "CREATE TABLE attiod_attempt ("
     " seq INTEGER NOT NULL REFERENCES attiod_inbox (seq) ON DELETE CASCADE,"
     " handler TEXT NOT NULL,"

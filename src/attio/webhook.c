@@ -174,33 +174,73 @@ enum ad_err ad_webhook_idempotency_key(const struct ad_http_header *headers, siz
     return AD_OK;
 }
 
-static enum ad_err decode_events(struct ad_arena *arena, const struct ad_json *list,
+/* Members of an event that may point into the parsed document. */
+static const size_t from_document[] = {
+    offsetof(struct ad_event, type),         offsetof(struct ad_event, workspace_id),
+    offsetof(struct ad_event, object_id),    offsetof(struct ad_event, record_id),
+    offsetof(struct ad_event, attribute_id), offsetof(struct ad_event, list_id),
+    offsetof(struct ad_event, entry_id),     offsetof(struct ad_event, primary_id),
+    offsetof(struct ad_event, actor_type),   offsetof(struct ad_event, actor_id),
+    offsetof(struct ad_event, subject),      offsetof(struct ad_event, duplicate_record_id),
+};
+
+/* A string that had escapes lies in the document, not in the body. */
+static bool keep(struct ad_arena *arena, struct ad_str body, struct ad_str *s)
+{
+    if (!s->p || (s->p >= body.p && s->p < body.p + body.n)) {
+        return true;
+    }
+    *s = ad_arena_str(arena, *s);
+    return s->p != NULL;
+}
+
+static bool keep_event(struct ad_arena *arena, struct ad_str body, struct ad_event *e)
+{
+    for (size_t i = 0; i < AD_LEN(from_document); i++) {
+        if (!keep(arena, body, (struct ad_str *)(void *)((char *)e + from_document[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum ad_err no_memory(struct ad_errinfo *info)
+{
+    return ad_fail(info, AD_ERR_NOMEM, "no memory for the delivery");
+}
+
+static enum ad_err decode_events(struct ad_arena *scratch, struct ad_arena *arena,
+                                 struct ad_str body, const struct ad_json *list,
                                  struct ad_delivery *d, struct ad_errinfo *info)
 {
     d->events = ad_arena_array(arena, list->count + 1, sizeof(*d->events));
     if (!d->events) {
-        return ad_fail(info, AD_ERR_NOMEM, "no memory for the delivery");
+        return no_memory(info);
     }
     AD_JSON_FOREACH (v, list) {
-        enum ad_err err = ad_event_decode(arena, v, &d->events[d->events_n], info);
+        struct ad_event *e = &d->events[d->events_n];
+        enum ad_err err = ad_event_decode(scratch, v, e, info);
         if (err) {
             ad_errinfo_prefix(info, "events[%zu]", d->events_n);
             return err;
+        }
+        if (!keep_event(arena, body, e)) {
+            return no_memory(info);
         }
         d->events_n++;
     }
     return AD_OK;
 }
 
-enum ad_err ad_webhook_decode(struct ad_arena *arena, struct ad_str body, struct ad_delivery *out,
-                              struct ad_errinfo *info)
+enum ad_err ad_webhook_decode(struct ad_arena *scratch, struct ad_arena *arena, struct ad_str body,
+                              struct ad_delivery *out, struct ad_errinfo *info)
 {
     static const struct ad_json_limits limits = { .bytes_max = (size_t)16 << 20,
                                                   .depth_max = AD_JSON_DEPTH_MAX,
                                                   .nodes_max = AD_DELIVERY_NODES_MAX };
     const struct ad_json *doc;
     struct ad_delivery d = { .webhook_id = AD_STR_NONE };
-    enum ad_err err = ad_json_parse(arena, body, &limits, &doc, info);
+    enum ad_err err = ad_json_parse(scratch, body, &limits, &doc, info);
     if (err) {
         err = err == AD_ERR_TOOLARGE ? AD_ERR_PARSE : err;
         if (info) {
@@ -211,11 +251,14 @@ enum ad_err ad_webhook_decode(struct ad_arena *arena, struct ad_str body, struct
     if (!ad_json_ident(ad_json_get(doc, "webhook_id"), &d.webhook_id)) {
         return ad_fail(info, AD_ERR_PARSE, "webhook_id: required, a string");
     }
+    if (!keep(arena, body, &d.webhook_id)) {
+        return no_memory(info);
+    }
     const struct ad_json *list = ad_json_get(doc, "events");
     if (!ad_json_is(list, AD_JSON_ARRAY)) {
         return ad_fail(info, AD_ERR_PARSE, "events: required, an array");
     }
-    err = decode_events(arena, list, &d, info);
+    err = decode_events(scratch, arena, body, list, &d, info);
     if (!err) {
         *out = d;
     }

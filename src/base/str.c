@@ -10,10 +10,31 @@ static unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
+/* Eight characters at once: the bit 0x20 is set where there is a capital letter. */
+static uint64_t lower8(const char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x;
+    memcpy(&x, p, sizeof(x));
+    uint64_t low = x & (ones * 0x7f);
+    uint64_t from_a = low + ones * (0x80 - 'A');
+    uint64_t above_z = low + ones * (0x7f - 'Z');
+    return x | (((from_a & ~above_z & ~x) & (ones * 0x80)) >> 2);
+}
+
+/* Every header's name goes through this several times. */
 bool ad_str_eq_nocase(struct ad_str a, struct ad_str b)
 {
     if (a.n != b.n) {
         return false;
+    }
+    if (a.n >= 8) {
+        for (size_t i = 0; i + 8 < a.n; i += 8) {
+            if (lower8(a.p + i) != lower8(b.p + i)) {
+                return false;
+            }
+        }
+        return lower8(a.p + a.n - 8) == lower8(b.p + b.n - 8);
     }
     for (size_t i = 0; i < a.n; i++) {
         if (lower(a.p[i]) != lower(b.p[i])) {
@@ -119,24 +140,46 @@ bool ad_str_i64(struct ad_str s, int64_t min, int64_t max, int64_t *out)
     return true;
 }
 
-static int hex_value(char c)
+size_t ad_u64_format(uint64_t v, char out[AD_U64_DIGITS])
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    unsigned char l = lower(c);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+    char digits[AD_U64_DIGITS];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
+/* Value of a hex digit plus one; 0 for everything else. A table, because signatures and ids are
+ * read in the path of every webhook. */
+static const uint8_t hex_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+static unsigned hex_value(char c)
+{
+    return hex_values[(unsigned char)c];
 }
 
 bool ad_str_is_uuid(struct ad_str s)
 {
+    static const uint8_t groups[] = { 8, 4, 4, 4, 12 };
     if (s.n != 36) {
         return false;
     }
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? s.p[i] != '-' : hex_value(s.p[i]) < 0) {
+    const char *p = s.p;
+    for (size_t g = 0; g < sizeof(groups); g++) {
+        if (g > 0 && *p++ != '-') {
             return false;
+        }
+        for (unsigned i = 0; i < groups[g]; i++) {
+            if (!hex_value(*p++)) {
+                return false;
+            }
         }
     }
     return true;
@@ -148,12 +191,12 @@ bool ad_hex_decode(struct ad_str hex, uint8_t *out, size_t n)
         return false;
     }
     for (size_t i = 0; i < hex.n; i++) {
-        if (hex_value(hex.p[i]) < 0) {
-            return false;
+        if (!hex_value(hex.p[i])) {
+            return false; /* before anything is written */
         }
     }
     for (size_t i = 0; i < n; i++) {
-        out[i] = (uint8_t)(hex_value(hex.p[2 * i]) * 16 + hex_value(hex.p[2 * i + 1]));
+        out[i] = (uint8_t)((hex_value(hex.p[2 * i]) - 1) * 16 + hex_value(hex.p[2 * i + 1]) - 1);
     }
     return true;
 }

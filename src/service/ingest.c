@@ -2,6 +2,10 @@
 
 #include "service_private.h"
 
+#define SAY_EVERY_MS 1000
+/* The largest document of AD_DELIVERY_NODES_MAX values and a body within its limit. */
+#define SCRATCH_MAX ((size_t)64 << 20)
+
 struct work {
     struct ad_inbox_append append;
     struct ad_delivery delivery;
@@ -16,9 +20,14 @@ static struct ad_counter *outcome(struct ad_service *s, const char *label)
                              "Webhook deliveries by outcome.");
 }
 
-void ad__ingest_metrics(struct ad_service *s)
+void ad__ingest_close(struct ad_service *s)
 {
-    s->ingest = (struct ad_ingest_metrics){
+    ad_arena_fini(&s->ingest.scratch);
+}
+
+void ad__ingest_open(struct ad_service *s)
+{
+    s->ingest = (struct ad_ingest_state){
         .accepted = outcome(s, "outcome=\"accepted\""),
         .duplicate = outcome(s, "outcome=\"duplicate\""),
         .bad_signature = outcome(s, "outcome=\"bad_signature\""),
@@ -31,6 +40,7 @@ void ad__ingest_metrics(struct ad_service *s)
         .ack = ad_metric_histogram(s->o.metrics, "attiod_webhook_ack_seconds", NULL,
                                    "From a whole request until its events were durable."),
     };
+    ad_arena_init(&s->ingest.scratch, SCRATCH_MAX);
 }
 
 static void on_durable(struct ad_inbox_append *a)
@@ -64,13 +74,27 @@ static enum ad_err refuse(struct ad_ingest *in, struct ad_counter *c, enum ad_er
     return err;
 }
 
+/* At most once a second: a change of Attio's shapes must not fill the log. */
+static void say_quarantined(struct ad_service *s, const char *reason)
+{
+    uint64_t now = ad_mono_ms(s->o.clock);
+    s->ingest.unsaid++;
+    if (now < s->ingest.say_ms) {
+        return;
+    }
+    ad_log(AD_LOG_WARN, "delivery_quarantined", AD_KC("reason", reason),
+           AD_KI("deliveries", s->ingest.unsaid));
+    s->ingest.say_ms = now + SAY_EVERY_MS;
+    s->ingest.unsaid = 0;
+}
+
 static enum ad_err quarantine(struct work *w)
 {
     struct ad_ingest *in = w->in;
     struct ad_service *s = w->s;
     s->ingest.malformed->v++;
     in->quarantined = true;
-    ad_log(AD_LOG_WARN, "delivery_quarantined", AD_KC("reason", in->info.msg));
+    say_quarantined(s, in->info.msg);
     struct ad_str reason = ad_arena_str(in->arena, ad_str_c(in->info.msg));
     return ad_inbox_quarantine(s->o.inbox, &w->append, in->body, reason);
 }
@@ -102,7 +126,9 @@ enum ad_err ad_ingest(struct ad_service *s, struct ad_ingest *in)
     if (ad_webhook_idempotency_key(in->headers, in->headers_n, &key, &in->info)) {
         return refuse(in, s->ingest.bad_key, AD_ERR_INVALID);
     }
-    enum ad_err err = ad_webhook_decode(in->arena, in->body, &w->delivery, &in->info);
+    enum ad_err err =
+        ad_webhook_decode(&s->ingest.scratch, in->arena, in->body, &w->delivery, &in->info);
+    ad_arena_reset(&s->ingest.scratch);
     w->delivery.key = key;
     if (err == AD_ERR_NOMEM) {
         return refuse(in, s->ingest.unavailable, err);

@@ -122,6 +122,7 @@ void ad__part_closed(void *ctx)
     }
     void (*done)(void *ctx) = s->done;
     void *done_ctx = s->done_ctx;
+    ad__ingest_close(s);
     ad_free(s->receiver);
     ad_free(s);
     done(done_ctx);
@@ -176,7 +177,7 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
         return ad_fail(info, AD_ERR_NOMEM, "no memory");
     }
     s->o = *opts;
-    ad__ingest_metrics(s);
+    ad__ingest_open(s);
     enum ad_err err = receiver_url(s);
     err = err ? err : open_parts(s);
     if (err) {

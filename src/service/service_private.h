@@ -22,10 +22,13 @@ struct ad_sync;
 struct ad_bringup;
 struct ad_schema_watch;
 
-struct ad_ingest_metrics {
+struct ad_ingest_state {
     struct ad_counter *accepted, *duplicate, *bad_signature, *malformed, *bad_key, *unavailable,
         *no_secret, *events;
     struct ad_histogram *ack;
+    uint64_t say_ms;         /* quarantined deliveries: not logged before */
+    unsigned unsaid;         /* and how many that were not */
+    struct ad_arena scratch; /* of the delivery that is being decoded */
 };
 
 struct ad_service {
@@ -35,7 +38,7 @@ struct ad_service {
     struct ad_schema_watch *schema_watch;
     struct ad_sync *sync;
     struct ad_bringup *bringup;
-    struct ad_ingest_metrics ingest;
+    struct ad_ingest_state ingest;
     char *receiver; /* public_url and the webhook's path; NULL without a public URL */
     const struct ad_handler *handlers[AD__HANDLERS_MAX];
     unsigned handlers_n;
@@ -75,7 +78,8 @@ void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx);
 size_t ad__sync_active(const struct ad_sync *y);
 
 /* ingest.c */
-void ad__ingest_metrics(struct ad_service *s);
+void ad__ingest_open(struct ad_service *s);
+void ad__ingest_close(struct ad_service *s);
 /* service.c: a question that the api asked is under way until its callback has returned. None may
  * begin once the service is closing: CLOSED. */
 static inline void ad__question_begin(struct ad_service *s)

@@ -1,5 +1,6 @@
-/* A reply becomes two slices: a head composed by hand (this is in the path of every request) and
- * the handler's body as it lies. */
+/* A reply becomes a head composed by hand (this is in the path of every request) with a small body
+ * right behind it, so that one plain write sends both; a larger body is a second slice, as it
+ * lies. */
 #include "http/http_server_private.h"
 
 #include <string.h>
@@ -17,13 +18,7 @@ static void put(char **at, struct ad_str s)
 
 static void put_u64(char **at, uint64_t v)
 {
-    char digits[20];
-    size_t n = sizeof(digits);
-    do {
-        digits[--n] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    put(at, ad_str_n(digits + n, sizeof(digits) - n));
+    *at += ad_u64_format(v, *at);
 }
 
 /* "Date: ...\r\n", made anew once a second. */
@@ -113,9 +108,14 @@ static bool compose(struct ad__http_request *r, const struct ad_reply *reply)
         }
     }
     char *end = write_head(r, reply, head);
+    bool wanted = has_length(reply->status) && r->x.method != AD_HTTP_HEAD;
+    struct ad_str body = wanted ? reply->body : AD_STR_NONE;
+    if (head == r->out_first && body.n <= (size_t)(head + sizeof(r->out_first) - end)) {
+        put(&end, body);
+        body = AD_STR_NONE;
+    }
     r->out[0] = ad_str_n(head, (size_t)(end - head));
-    bool body = has_length(reply->status) && r->x.method != AD_HTTP_HEAD;
-    r->out[1] = body ? reply->body : AD_STR_NONE;
+    r->out[1] = body;
     return true;
 }
 

@@ -75,7 +75,8 @@ static void make(struct sent *s, const char *key, unsigned first, unsigned n)
     }
     (void)snprintf(s->text + at, sizeof(s->text) - at, "]}");
     ad_arena_init(&s->arena, 1 << 20);
-    ck_assert_int_eq(ad_webhook_decode(&s->arena, ad_str_c(s->text), &s->d, NULL), AD_OK);
+    ck_assert_int_eq(ad_webhook_decode(&s->arena, &s->arena, ad_str_c(s->text), &s->d, NULL),
+                     AD_OK);
     s->d.key = ad_str_c(key);
     s->a = (struct ad_inbox_append){
         .delivery = &s->d, .arena = &s->arena, .cb = on_append, .data = s

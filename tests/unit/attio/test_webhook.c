@@ -185,8 +185,12 @@ END_TEST
 static enum ad_err decode(struct ad_arena *arena, const char *text, struct ad_delivery *d,
                           struct ad_errinfo *info)
 {
+    struct ad_arena scratch;
     ad_arena_init(arena, (size_t)16 << 20);
-    return ad_webhook_decode(arena, ad_str_c(text), d, info);
+    ad_arena_init(&scratch, (size_t)16 << 20);
+    enum ad_err err = ad_webhook_decode(&scratch, arena, ad_str_c(text), d, info);
+    ad_arena_fini(&scratch); /* nothing of the delivery may be there */
+    return err;
 }
 
 START_TEST(a_delivery_holds_its_events)
@@ -260,13 +264,39 @@ static enum ad_err whole(void *ctx)
     enum ad_err err = ad_webhook_secrets_new(&s);
     err = err ? err : ad_webhook_secrets_add(s, AD_STR(SECRET));
     err = err ? err : ad_webhook_secrets_add(s, AD_STR("another secret"));
+    struct ad_arena scratch;
     ad_arena_init(&arena, 1 << 20);
-    err = err ? err : ad_webhook_decode(&arena, ad_str_c(body), &d, NULL);
+    ad_arena_init(&scratch, 1 << 20);
+    err = err ? err : ad_webhook_decode(&scratch, &arena, ad_str_c(body), &d, NULL);
+    ad_arena_fini(&scratch);
     ad_arena_fini(&arena);
     ad_webhook_secrets_free(s);
     ad_log_forget_all();
     return err;
 }
+
+START_TEST(what_had_escapes_outlives_the_document)
+{
+    struct ad_arena arena;
+    struct ad_delivery d;
+    ck_assert_int_eq(
+        decode(&arena,
+               "{\"webhook_id\":\"w\\u0031\",\"events\":[{\"event_type\":\"task\\u002ecreated\","
+               "\"id\":"
+               "{\"workspace_id\":\"14beef7a\\u002d99f7-4534-a87e-70b564330a4c\",\"task_id\":"
+               "\"649E34F4-C39a-4F4d-99ef-48a36bef8f0\\u0034\"},\"actor\":{\"type\":"
+               "\"system\\u0021\",\"id\":null}}]}",
+               &d, NULL),
+        AD_OK);
+    assert_str(d.webhook_id, "w1");
+    assert_str(d.events[0].type, "task.created");
+    assert_str(d.events[0].workspace_id, "14beef7a-99f7-4534-a87e-70b564330a4c");
+    assert_str(d.events[0].primary_id, "649e34f4-c39a-4f4d-99ef-48a36bef8f04");
+    assert_str(d.events[0].subject, "task:649e34f4-c39a-4f4d-99ef-48a36bef8f04");
+    assert_str(d.events[0].actor_type, "system!");
+    ad_arena_fini(&arena);
+}
+END_TEST
 
 START_TEST(no_memory_is_reported)
 {
@@ -288,6 +318,7 @@ static Suite *webhook_suite(void)
         a_delivery_holds_its_events,
         a_malformed_delivery_names_the_place,
         a_delivery_of_too_many_values_is_malformed_not_expensive,
+        what_had_escapes_outlives_the_document,
         no_memory_is_reported,
     };
     return suite_of("webhook", tests, AD_LEN(tests));

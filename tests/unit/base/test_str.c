@@ -12,6 +12,19 @@ START_TEST(comparing_works_with_absent_and_empty_slices)
     ck_assert(!ad_str_eq(AD_STR("abc"), AD_STR("ab")));
     ck_assert(ad_str_eq_nocase(AD_STR("Content-Type"), AD_STR("cONTENT-tYPE")));
     ck_assert(!ad_str_eq_nocase(AD_STR("@"), AD_STR("`")));
+    /* Every pair of characters, alone and at each place of a long name. */
+    for (int c = 0; c < 256 * 256; c++) {
+        char x[] = "attio-signature-xyz";
+        char y[] = "ATTIO-SIGNATURE-XYZ";
+        char p = (char)(c / 256);
+        char q = (char)(c % 256);
+        bool same = p == q || (p >= 'A' && p <= 'Z' && q == p + 32) ||
+                    (q >= 'A' && q <= 'Z' && p == q + 32);
+        x[c % 19] = p;
+        y[c % 19] = q;
+        ck_assert_int_eq(ad_str_eq_nocase(ad_str_n(&p, 1), ad_str_n(&q, 1)), same);
+        ck_assert_int_eq(ad_str_eq_nocase(ad_str_n(x, 19), ad_str_n(y, 19)), same);
+    }
     ck_assert(!ad_str_eq_nocase(AD_STR("\xc3\x84"), AD_STR("\xc3\xa4")));
     ck_assert_int_lt(ad_str_cmp(AD_STR("a"), AD_STR("ab")), 0);
     ck_assert_int_gt(ad_str_cmp(AD_STR("b"), AD_STR("ab")), 0);

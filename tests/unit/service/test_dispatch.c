@@ -196,8 +196,8 @@ static int64_t receive(unsigned record, unsigned n)
     }
     ad_buf_fmt(&body, "]}");
     struct ad_errinfo info = { 0 };
-    ck_assert_msg(ad_webhook_decode(&d.arena, ad_buf_str(&body), &d.d, &info) == AD_OK, "%s",
-                  info.msg);
+    ck_assert_msg(ad_webhook_decode(&d.arena, &d.arena, ad_buf_str(&body), &d.d, &info) == AD_OK,
+                  "%s", info.msg);
     d.append = (struct ad_inbox_append){
         .delivery = &d.d, .arena = &d.arena, .cb = on_appended, .data = &d
     };
