@@ -66,7 +66,7 @@ struct ad_handler {
     const char *actor_type;
     unsigned concurrency; /* invocations at once; 0: 16 */
     /* A call that is not done by then counts as RETRY, and its events are no longer valid; 0: 30000;
-     * UINT_MAX: none. */
+     * UINT_MAX: none. Shutdown waits 3 s for calls under way; then it is the same. */
     unsigned timeout_ms;
     unsigned max_attempts; /* 0: 8; UINT_MAX: no end */
     /* First pause, doubled each time with full jitter up to an hour; 0: 1000. */

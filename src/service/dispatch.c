@@ -323,6 +323,7 @@ static bool has_attempt(const struct item *it, const struct ad_attempt *attempts
 static void check_shown(struct held *h, const struct ad_attempt *attempts, size_t n)
 {
     h->shown = true;
+    h->discarded = false;
     if (h->settling || ad_list_linked(&h->link)) {
         return; /* there is news that SQL does not know */
     }
@@ -339,9 +340,10 @@ static void check_shown(struct held *h, const struct ad_attempt *attempts, size_
     }
 }
 
-/* Discarded while it was held: what has not begun does not begin. */
+/* Discarded while it was held: what has not begun does not begin, what fails does not begin again. */
 static void drop(struct ad_dispatch *d, struct held *h)
 {
+    h->discarded = true;
     for (size_t i = 0; i < h->items_n; i++) {
         struct item *it = &h->items[i];
         if (item_open(it) && !it->inv) {
@@ -516,9 +518,21 @@ static void free_held(void *ctx, struct ad_map_node *node)
 static void free_invocations(struct ad_list *list)
 {
     for (struct ad_list *l = ad_list_pop(list); l; l = ad_list_pop(list)) {
+        ad_free(ad_container_of(l, struct ad_invocation, link)->items);
+        ad_free(ad_container_of(l, struct ad_invocation, link));
+    }
+}
+
+/* Their handlers hold them, and may still look at them. */
+static void leave_invocations(struct ad_list *list)
+{
+    for (struct ad_list *l = ad_list_pop(list); l; l = ad_list_pop(list)) {
         struct ad_invocation *inv = ad_container_of(l, struct ad_invocation, link);
         ad_free(inv->items);
-        ad_free(inv);
+        inv->items = NULL;
+        inv->n = 0;
+        inv->d = NULL;
+        inv->state = INV_ORPHAN;
     }
 }
 
@@ -541,7 +555,7 @@ void ad__dispatch_maybe_closed(struct ad_dispatch *d)
     ad_map_each(&d->held, free_held, d);
     ad_map_fini(&d->held);
     free_invocations(&d->inv_free);
-    free_invocations(&d->inv_running);
+    leave_invocations(&d->inv_running);
     ad_free(d->settle_done);
     ad_free(d->settle_dead);
     ad_free(d->settle_attempts);

@@ -48,10 +48,11 @@ struct held {
     unsigned items_n, open; /* open: items PENDING or RETRY */
     bool failed;            /* some item is or was RETRY or DEAD: items have rows */
     bool dead;
-    bool recorded; /* a handler's own transaction made it done */
-    bool settling; /* on d->in_settle */
-    bool dirty;    /* changed again meanwhile */
-    bool shown;    /* by the load under way */
+    bool recorded;  /* a handler's own transaction made it done */
+    bool settling;  /* on d->in_settle */
+    bool dirty;     /* changed again meanwhile */
+    bool shown;     /* by the load under way */
+    bool discarded; /* while a handler ran: it may still end well, but is not tried again */
     struct item items[];
 };
 
@@ -65,10 +66,15 @@ struct lane {
     char *subject;
 };
 
-enum inv_state { INV_FREE, INV_RUNNING, INV_ABANDONED };
+enum inv_state {
+    INV_FREE,
+    INV_RUNNING,
+    INV_ABANDONED, /* its time was over, or the dispatcher's is: the handler may still end it */
+    INV_ORPHAN,    /* the dispatcher is gone: freed by the handler's end */
+};
 
 /* Never given back to the heap while the dispatcher lives: a late second ad_invocation_done must
- * find valid memory. */
+ * find valid memory. One that its handler has not ended yet outlives the dispatcher. */
 struct ad_invocation {
     struct ad_list link; /* d->inv_free or d->inv_running */
     enum inv_state state;

@@ -282,6 +282,17 @@ static void item_failed(struct item *it, bool dead, int64_t next_ns, struct ad_s
     ad__settle_soon(it->handler->d, it->event);
 }
 
+/* An operator discarded its event meanwhile: SQL says so already. */
+static void item_dropped(struct item *it)
+{
+    it->state = AD_EVENT_DONE;
+    it->written = true;
+    ad_list_remove(&it->link);
+    if (--it->event->open == 0) {
+        ad__settle_soon(it->handler->d, it->event);
+    }
+}
+
 /* While closing, what did not succeed simply stays pending in SQL. */
 static void drop_items(struct ad_invocation *inv)
 {
@@ -302,7 +313,14 @@ static void fail_items(struct ad_invocation *inv, enum ad_outcome outcome, const
         bool dead = outcome == AD_OUTCOME_DEAD ||
                     (hs->max_attempts != UINT_MAX && it->attempts + 1 >= hs->max_attempts);
         it->inv = NULL;
-        item_failed(it, dead, next, ad_str_c(why));
+        if (it->event->discarded) {
+            item_dropped(it);
+        } else {
+            item_failed(it, dead, next, ad_str_c(why));
+        }
+    }
+    if (first->event->discarded) {
+        return;
     }
     bool dead = first->state == AD_EVENT_DEAD;
     (dead ? hs->died : hs->retried)->v++;
@@ -368,6 +386,10 @@ void ad__inv_abandon_all(struct ad_dispatch *d)
 
 void ad_invocation_done(struct ad_invocation *inv, enum ad_outcome outcome, const char *why)
 {
+    if (inv->state == INV_ORPHAN) {
+        ad_free(inv);
+        return;
+    }
     if (inv->state != INV_RUNNING) {
         inv->d->c_late->v++;
         if (inv->state == INV_ABANDONED) {

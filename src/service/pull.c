@@ -33,7 +33,8 @@ void ad__want_end(struct source *s, struct want *w)
     ad_free(w);
 }
 
-struct want *ad__want_get(struct source *s, const char *text)
+/* The one of that id that gathers. */
+static struct want *want_get(struct source *s, const char *text)
 {
     struct ad_str id = ad_str_c(text);
     struct ad_map_node *node = ad_map_get(&s->gathering, id);
@@ -56,7 +57,7 @@ struct want *ad__want_get(struct source *s, const char *text)
 static struct want *job_claim(struct ad_pull_job *job, const char *id)
 {
     struct claim *c = ad_zalloc(sizeof(*c));
-    struct want *w = c ? ad__want_get(job->source, id) : NULL;
+    struct want *w = c ? want_get(job->source, id) : NULL;
     if (!w) {
         ad_free(c);
         job->why = "no memory";

@@ -87,8 +87,6 @@ struct ad_pull {
 
 /* pull.c */
 void ad__pull_maybe_closed(struct ad_pull *p);
-/* The want of that id that gathers; NULL: no memory. */
-struct want *ad__want_get(struct source *s, const char *id);
 /* All claims on a want end with it, and with its last one a job. */
 void ad__want_end(struct source *s, struct want *w);
 /* At close: their events stay pending. */

@@ -573,6 +573,50 @@ START_TEST(event_discarded_under_a_running_handler_stays_discarded)
 }
 END_TEST
 
+/* A loop test: the handler's end, whether it is replayed before that, the event's end. */
+static const struct {
+    enum ad_outcome outcome;
+    bool replayed;
+    const char *state;
+} discarded[] = {
+    { AD_OUTCOME_RETRY, false, "\"discarded\"" },
+    { AD_OUTCOME_DEAD, false, "\"discarded\"" },
+    { AD_OUTCOME_RETRY, true, "\"retry\"" },
+};
+
+START_TEST(event_discarded_while_it_ran_is_not_tried_again)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.at_once = false;
+    a.h.retry_base_ms = 1000;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    operate(ad_inbox_discard, seq);
+    world_until(&w, is_level, NULL);
+    if (discarded[_i].replayed) {
+        operate(ad_inbox_replay, seq);
+        world_until(&w, is_level, NULL);
+    }
+    ad_invocation_done(a.inv[0], discarded[_i].outcome, "it failed");
+    int64_t next = receive(1, 1);
+    for (int i = 0; i < 5; i++) {
+        world_settle(&w);
+        world_advance(&w, 1000);
+    }
+    world_until_count(&w, &a.runs, 2); /* of the next, or again */
+    ck_assert_int_eq(a.first[1], discarded[_i].replayed ? seq : next);
+    ck_assert(shows(seq, discarded[_i].state));
+    ad_invocation_done(a.inv[1], AD_OUTCOME_DONE, NULL);
+    if (discarded[_i].replayed) {
+        world_until_count(&w, &a.runs, 3);
+        ad_invocation_done(a.inv[2], AD_OUTCOME_DONE, NULL);
+    }
+    world_until(&w, nothing_pending, NULL);
+    dispatch_close();
+}
+END_TEST
+
 START_TEST(replayed_event_goes_before_a_younger_one_that_is_in_retry)
 {
     probe_init(&a, "a", AD_HANDLER_EACH);
@@ -699,6 +743,32 @@ START_TEST(closing_under_a_running_handler_leaves_its_event_pending)
     dispatch_close();
     ck_assert(shows(seq, "\"pending\""));
     ck_assert_int_eq(ad_inbox_pending(inbox), 1);
+    /* The handler was left behind and does not know. */
+    ck_assert_uint_eq(ad_invocation_count(a.inv[0]), 0);
+    ck_assert_ptr_null(ad_invocation_event(a.inv[0], 0));
+    ad_invocation_absorb(a.inv[0]);
+    ad_invocation_set_data(a.inv[0], &a);
+    ck_assert_ptr_eq(ad_invocation_data(a.inv[0]), &a);
+    ad_invocation_done(a.inv[0], AD_OUTCOME_DONE, NULL);
+    ck_assert_int_eq(ad_inbox_pending(inbox), 1);
+}
+END_TEST
+
+START_TEST(handler_whose_time_was_over_may_end_after_the_close)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    a.at_once = false;
+    a.h.timeout_ms = 1000;
+    a.h.max_attempts = 1;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    world_advance(&w, 1001);
+    world_until(&w, nothing_pending, NULL);
+    dispatch_close();
+    ck_assert(shows(seq, "\"dead\""));
+    ad_invocation_done(a.inv[0], AD_OUTCOME_DONE, NULL);
+    ck_assert(shows(seq, "\"dead\""));
 }
 END_TEST
 
@@ -725,6 +795,7 @@ static Suite *dispatch_suite(void)
         event_that_no_handler_wants_is_done,
         while_held_nothing_runs_and_release_runs_it_all,
         closing_under_a_running_handler_leaves_its_event_pending,
+        handler_whose_time_was_over_may_end_after_the_close,
     };
     Suite *suite = suite_create("dispatch");
     TCase *tcase = tcase_create("dispatch");
@@ -732,6 +803,8 @@ static Suite *dispatch_suite(void)
     for (size_t i = 0; i < AD_LEN(tests); i++) {
         tcase_add_test(tcase, tests[i]);
     }
+    tcase_add_loop_test(tcase, event_discarded_while_it_ran_is_not_tried_again, 0,
+                        (int)AD_LEN(discarded));
     suite_add_tcase(suite, tcase);
     return suite;
 }
