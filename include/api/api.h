@@ -23,6 +23,7 @@
 #ifndef AD_API_API_H
 #define AD_API_API_H
 
+#include "base/clock.h"
 #include "base/metric.h"
 #include "base/registry.h"
 
@@ -30,12 +31,34 @@ struct ad_service;
 
 struct ad_api; /* opaque: what routes need */
 
+struct ad_api_who {
+    const char *name;
+    enum ad_role role;
+};
+
+/* What the internal listener answers to; may be changed while running (ad_api_set_admission). */
+struct ad_api_admission {
+    /* Whose bearer token is that? Absent: none was sent. False: nobody's. True: *who, whose name
+     * lives until the next call. */
+    bool (*identify)(void *ctx, struct ad_str token, struct ad_api_who *who);
+    void *ctx;
+    const char *const *hosts; /* NULL-ended: more names allowed in Host; NULL: none. Not copied */
+};
+
 struct ad_api_opts {
     struct ad_service *service;
     struct ad_metrics *metrics;
-    size_t webhook_body_max;   /* 1 MiB */
-    bool webhooks;             /* false: there is no receiver (404) */
-    const char *internal_host; /* the internal listener's own name, allowed in Host */
+    const struct ad_clock *clock; /* may be NULL: then every refusal is logged */
+    size_t webhook_body_max;      /* 1 MiB */
+    bool webhooks;                /* false: there is no receiver (404) */
+    /* Where the internal listener is bound: that name is allowed in Host; when it is every address
+     * of the machine, all addresses in digits are. */
+    const char *internal_host;
+    struct ad_api_admission admission;
+    /* Who is behind a connection, for the log: the peer, or whom a trusted proxy names. NULL: the
+     * peer. */
+    struct ad_str (*client)(void *ctx, const struct ad_exchange *x);
+    void *client_ctx;
     const char *version;
     /* Called before /metrics is written, so that gauges of the process can be set. May be NULL. */
     void (*refresh)(void *ctx);
@@ -52,10 +75,17 @@ AD_MUST_CHECK enum ad_err ad_api_public_routes(struct ad_api *a, struct ad_regis
 AD_MUST_CHECK enum ad_err ad_api_internal_routes(struct ad_api *a, struct ad_registry *r,
                                                  struct ad_errinfo *info);
 
-/* For the internal listener's `admit` (ctx is the api): false after having answered. A browser
- * on the same machine is not a friend: Host must be a loopback name or `internal_host` (403: DNS
- * rebinding), an Origin must be that same host (403), and POST, PUT and PATCH must say
- * application/json (415), which no form can. */
+/* For the internal listener's `admit` (ctx is the api): false after having answered.
+ *
+ * First the rules against browsers, because one on the same machine is not a friend: Host must be
+ * a loopback name, the listener's own or an allowed one (403: DNS rebinding), an Origin must be
+ * that same host (403). Then who asks: a route with a role needs a token that has it, 401 with
+ * WWW-Authenticate without one, 403 naming the role with a lesser one; whose it is stands in
+ * x->actor. Then POST, PUT and PATCH must say application/json (415), which no form can. */
 bool ad_api_admit(void *ctx, const struct ad_route *route, struct ad_exchange *x);
+/* For the internal listener's `explain`: 404, 405, 413 and the like as problem+json too. */
+void ad_api_explain(void *ctx, struct ad_exchange *x, struct ad_reply *reply);
+/* Takes effect with the next request. */
+void ad_api_set_admission(struct ad_api *a, const struct ad_api_admission *admission);
 
 #endif

@@ -40,6 +40,13 @@ struct ad_http_header {
 struct ad_str ad_http_header(const struct ad_http_header *h, size_t n, const char *name);
 size_t ad_http_header_count(const struct ad_http_header *h, size_t n, const char *name);
 
+/* What somebody may do. Each role includes those before it. */
+enum ad_role { AD_ROLE_NONE, AD_ROLE_METRICS, AD_ROLE_READ, AD_ROLE_WRITE, AD_ROLE_OPERATE };
+
+const char *ad_role_name(enum ad_role role); /* "operate" */
+/* False, *out untouched, for a word that names none; "none" does not. */
+AD_MUST_CHECK bool ad_role_parse(struct ad_str s, enum ad_role *out);
+
 #define AD_ROUTE_PARAMS_MAX 4
 
 struct ad_exchange;
@@ -70,6 +77,9 @@ struct ad_exchange {
     struct ad_str params[AD_ROUTE_PARAMS_MAX];
     uint64_t received_ms; /* monotonic, when the request line began */
     struct ad_arena *arena;
+    /* set by whoever admitted it: who asks (absent: anybody) and what they may do */
+    struct ad_str actor;
+    enum ad_role role;
     /* set by the handler, if it wants to know: the peer left before the reply. The reply is still
      * owed. */
     void (*on_peer_gone)(struct ad_exchange *x);

@@ -17,14 +17,11 @@
 #include "base/err.h"
 #include "base/http.h"
 
-/* Who may use a route. Each role includes those above it. */
-enum ad_role { AD_ROLE_NONE, AD_ROLE_METRICS, AD_ROLE_READ, AD_ROLE_WRITE, AD_ROLE_OPERATE };
-
 typedef void (*ad_route_cb)(void *ctx, struct ad_exchange *x);
 
 struct ad_route {
-    unsigned methods; /* set of enum ad_http_method; HEAD follows GET by itself */
-    enum ad_role role;
+    unsigned methods;  /* set of enum ad_http_method; HEAD follows GET by itself */
+    enum ad_role role; /* that it takes */
     /* "/api/v1/records/{object}/{id}": a part is a literal or a whole {name}, which is never empty;
      * a last "**" takes the rest of the path, which may be. At most AD_ROUTE_PARAMS_MAX of both. A
      * last '/' counts: "/a" and "/a/" are two. Literals are compared with the path as it was

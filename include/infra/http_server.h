@@ -18,7 +18,7 @@
  * 404, 405 and what `admit` answers keep the connection when there is no body or a small one
  * with a length, which is read and dropped. All other refusals close: our direction ends first
  * and what the peer still sends is dropped for a while, so that it sees the answer. Replies of
- * the server's own have no body.
+ * the server's own have no body, unless `explain` gives them one.
  *
  * One exchange per connection at a time: bytes of pipelined requests wait, at most what one read
  * brings, and reading stops. A connection without a request costs no parser, no buffer and no
@@ -69,7 +69,11 @@ struct ad_http_server_opts {
     /* Asked before the body is read: false when it replied itself or will (401, 403, wrong
      * Host). May be NULL. x->body is not there yet. */
     bool (*admit)(void *ctx, const struct ad_route *route, struct ad_exchange *x);
-    void *admit_ctx;
+    /* May give a refusal of the server's own a content type and a body, on x->arena or static; of
+     * `x` only path, method and headers are there, and of these only what was read by then. Must
+     * not answer. May be NULL. */
+    void (*explain)(void *ctx, struct ad_exchange *x, struct ad_reply *reply);
+    void *admit_ctx; /* of both */
 };
 
 AD_MUST_CHECK enum ad_err ad_http_server_open(struct ad_loop *loop,

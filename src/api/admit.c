@@ -27,13 +27,48 @@ static bool is_loopback_v4(struct ad_str host)
     return parts == 4;
 }
 
+/* In digits, of either family. Names can be made to point anywhere, addresses cannot. */
+static bool is_address(struct ad_str host)
+{
+    uint64_t number;
+    unsigned parts = 0;
+    if (host.n && ad_str_find(host, ':') < host.n) {
+        return true; /* only an IPv6 address in brackets still holds one */
+    }
+    while (host.p) {
+        if (!ad_str_u64(ad_str_cut(&host, '.'), 255, &number)) {
+            return false;
+        }
+        parts++;
+    }
+    return parts == 4;
+}
+
+static bool is_listed(const char *const *hosts, struct ad_str host)
+{
+    for (; hosts && *hosts; hosts++) {
+        if (ad_str_eq_nocase(host, ad_str_c(*hosts))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_own_host(const struct ad_api *a, struct ad_str host)
+{
+    struct ad_str own = ad_str_c(a->o.internal_host);
+    if (ad_str_eq(own, AD_STR("0.0.0.0")) || ad_str_eq(own, AD_STR("::"))) {
+        return is_address(host);
+    }
+    return own.n > 0 && ad_str_eq_nocase(host, own);
+}
+
 static bool is_allowed_host(const struct ad_api *a, struct ad_str authority)
 {
     struct ad_str host = host_of(authority);
     return host.n > 0 &&
            (ad_str_eq_nocase(host, AD_STR("localhost")) || ad_str_eq(host, AD_STR("::1")) ||
-            is_loopback_v4(host) ||
-            (a->o.internal_host && ad_str_eq_nocase(host, ad_str_c(a->o.internal_host))));
+            is_loopback_v4(host) || is_own_host(a, host) || is_listed(a->o.admission.hosts, host));
 }
 
 /* Absent, or the page this server itself would have served. */
@@ -53,18 +88,29 @@ static bool is_own_origin(struct ad_str origin, struct ad_str authority)
     return false;
 }
 
-bool ad_api_admit(void *ctx, const struct ad_route *route, struct ad_exchange *x)
+static bool is_of_a_friend(struct ad_api *a, struct ad_exchange *x)
 {
-    const struct ad_api *a = ctx;
     struct ad_str host = ad_http_header(x->headers, x->headers_n, "host");
     struct ad_str origin = ad_http_header(x->headers, x->headers_n, "origin");
     if (!is_allowed_host(a, host)) {
-        ad__api_problem(x, AD_ERR_FORBIDDEN, "this Host is not served here");
+        ad__api_note_refusal(a, a->refused.host, "host", x);
+        ad__api_problem(x, AD_ERR_FORBIDDEN,
+                        "this Host is not served here; server.allowedHosts can add it");
         return false;
     }
     if (ad_http_header_count(x->headers, x->headers_n, "origin") > 1 ||
         !is_own_origin(origin, host)) {
+        ad__api_note_refusal(a, a->refused.origin, "origin", x);
         ad__api_problem(x, AD_ERR_FORBIDDEN, "requests of another Origin are refused");
+        return false;
+    }
+    return true;
+}
+
+bool ad_api_admit(void *ctx, const struct ad_route *route, struct ad_exchange *x)
+{
+    struct ad_api *a = ctx;
+    if (!is_of_a_friend(a, x) || !ad__api_authorize(a, route, x)) {
         return false;
     }
     bool writes = x->method & (AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH);

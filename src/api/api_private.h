@@ -11,8 +11,15 @@
 /* The largest answer gathered for a reply. */
 #define AD__API_ANSWER_MAX ((size_t)3 << 20)
 
+struct ad_api_auth_metrics {
+    struct ad_counter *no_token, *bad_token, *role, *host, *origin;
+};
+
 struct ad_api {
     struct ad_api_opts o;
+    struct ad_api_auth_metrics refused;
+    uint64_t complained_ms; /* when a refusal was last logged, and how many were not since */
+    uint64_t unsaid;
     struct ad_route routes[AD__API_ROUTES_MAX]; /* the registry does not copy */
     size_t routes_n;
 };
@@ -37,6 +44,17 @@ void ad__api_webhooks_list(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_ensure(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_delete(void *ctx, struct ad_exchange *x);
 
+/* --- auth.c --- */
+
+/* Who is asking, and may they? Fills x->actor and x->role; false after having answered 401 or
+ * 403. */
+bool ad__api_authorize(struct ad_api *a, const struct ad_route *route, struct ad_exchange *x);
+/* Counts a refusal and says so in the log, at most once a second. `counter` is one of
+ * a->refused. */
+void ad__api_note_refusal(struct ad_api *a, struct ad_counter *counter, const char *why,
+                          const struct ad_exchange *x);
+void ad__api_auth_metrics(struct ad_api *a);
+
 /* --- respond.c: every function here answers the exchange, once. --- */
 
 /* A status and nothing else; 503 and 429 with Retry-After. */
@@ -47,6 +65,9 @@ void ad__api_text(struct ad_exchange *x, unsigned status, const char *text);
 void ad__api_problem(struct ad_exchange *x, enum ad_err err, const char *detail);
 void ad__api_problem_as(struct ad_exchange *x, unsigned status, enum ad_err err,
                         const char *detail);
+/* The same with one header more. */
+void ad__api_problem_with(struct ad_exchange *x, unsigned status, enum ad_err err,
+                          const char *detail, const struct ad_http_header *header);
 /* {"data": json}, json being JSON text; with next_cursor >= 0 also the pagination (0: null). */
 #define AD__API_NO_CURSOR INT64_C(-1)
 void ad__api_data(struct ad_exchange *x, unsigned status, struct ad_str json, int64_t next_cursor);

@@ -64,11 +64,15 @@ static void lower(const char *name, char *out, size_t cap)
     out[n] = '\0';
 }
 
-void ad__api_problem_as(struct ad_exchange *x, unsigned status, enum ad_err err, const char *detail)
+/* The text of a problem on the exchange's arena; absent without memory, or for a detail that is
+ * no text. */
+static struct ad_str problem_text(struct ad_exchange *x, unsigned status, enum ad_err err,
+                                  const char *detail)
 {
     char code[32];
     struct ad_buf b;
     struct ad_json_writer w;
+    struct ad_str text = AD_STR_NONE;
     lower(ad_err_name(err), code, sizeof(code));
     ad_buf_init(&b, 4096);
     ad_json_write_init(&w, &b);
@@ -79,17 +83,67 @@ void ad__api_problem_as(struct ad_exchange *x, unsigned status, enum ad_err err,
     ad_json_f_cstr(&w, "code", code);
     ad_json_f_cstr(&w, "detail", detail && *detail ? detail : ad_err_text(err));
     ad_json_end(&w);
-    if (ad_json_write_done(&w)) { /* no memory, or a detail that is no text */
-        ad_buf_fini(&b);
-        ad__api_bare(x, status);
-        return;
+    if (!ad_json_write_done(&w)) {
+        text = ad_arena_str(x->arena, ad_buf_str(&b));
     }
-    ad__api_buf(x, status, PROBLEM_TYPE, &b);
+    ad_buf_fini(&b);
+    return text;
+}
+
+void ad__api_problem_with(struct ad_exchange *x, unsigned status, enum ad_err err,
+                          const char *detail, const struct ad_http_header *header)
+{
+    struct ad_http_header headers[2];
+    struct ad_reply reply = { .status = status };
+    reply.body = problem_text(x, status, err, detail);
+    reply.content_type = reply.body.p ? PROBLEM_TYPE : NULL;
+    set_headers(&reply);
+    headers[0] = reply.headers[0];
+    if (header) {
+        headers[1] = *header;
+        reply.headers_n = 2;
+    }
+    reply.headers = headers;
+    ad_reply(x, &reply);
+}
+
+void ad__api_problem_as(struct ad_exchange *x, unsigned status, enum ad_err err, const char *detail)
+{
+    ad__api_problem_with(x, status, err, detail, NULL);
 }
 
 void ad__api_problem(struct ad_exchange *x, enum ad_err err, const char *detail)
 {
     ad__api_problem_as(x, ad_err_http(err), err, detail);
+}
+
+/* What the server itself refused, in the same words as we do. */
+void ad_api_explain(void *ctx, struct ad_exchange *x, struct ad_reply *reply)
+{
+    static const struct {
+        unsigned status;
+        enum ad_err err;
+        const char *detail;
+    } rows[] = {
+        { 404, AD_ERR_NOTFOUND, "there is no such route" },
+        { 405, AD_ERR_INVALID, "this route does not take that method; Allow names those it does" },
+        { 408, AD_ERR_TIMEOUT, "the request came too slowly" },
+        { 413, AD_ERR_TOOLARGE, "the body is larger than this route takes" },
+        { 414, AD_ERR_TOOLARGE, "the target is too long" },
+        { 431, AD_ERR_TOOLARGE, "the header section is too large" },
+        { 503, AD_ERR_BUSY, NULL },
+    };
+    enum ad_err err = reply->status < 500 ? AD_ERR_INVALID : AD_ERR_INTERNAL;
+    const char *detail = reply->status < 500 ? "the request is malformed" : NULL;
+    (void)ctx;
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        if (rows[i].status == reply->status) {
+            err = rows[i].err;
+            detail = rows[i].detail;
+        }
+    }
+    reply->body = problem_text(x, reply->status, err, detail);
+    reply->content_type = reply->body.p ? PROBLEM_TYPE : NULL;
 }
 
 static void write_pagination(struct ad_json_writer *w, int64_t next_cursor)

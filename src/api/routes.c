@@ -20,7 +20,7 @@ static const struct ad_route receiver[] = {
 };
 
 static const struct ad_route internal[] = {
-    ROUTE(GET, METRICS, "/health", ad__api_health, 0),
+    ROUTE(GET, NONE, "/health", ad__api_health, 0), /* its details are for METRICS */
     ROUTE(GET, METRICS, "/metrics", ad__api_metrics, 0),
     ROUTE(GET, READ, "/api/v1/status", ad__api_status, 0),
     ROUTE(GET, READ, "/api/v1/events", ad__api_events_list, 0),
@@ -47,6 +47,7 @@ enum ad_err ad_api_new(const struct ad_api_opts *opts, struct ad_api **out)
         return AD_ERR_NOMEM;
     }
     a->o = *opts;
+    ad__api_auth_metrics(a);
     *out = a;
     return AD_OK;
 }

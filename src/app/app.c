@@ -2,6 +2,8 @@
 
 #include "api/api.h"
 #include "app/file.h"
+#include "app/proxies.h"
+#include "app/tokens.h"
 #include "attio/account.h"
 #include "attio/inbox.h"
 #include "attio/migrate.h"
@@ -46,6 +48,7 @@ struct ad_app {
     struct ad_sync_state *sync_state;
     struct ad_registry *events;
     struct ad_service *service;
+    struct ad_tokens *tokens;
     struct ad_api *api;
     struct ad_registry *public_routes, *internal_routes;
     struct ad_http_server *public_server, *internal_server;
@@ -403,25 +406,44 @@ static enum ad_err open_handlers(struct ad_app *a, struct ad_errinfo *info)
 
 /* --- API ---------------------------------------------------------------------------------- */
 
+static struct ad_str client_of(void *ctx, const struct ad_exchange *x)
+{
+    const struct ad_app *a = ctx;
+    return ad_client_of(a->c->trusted_proxies, x);
+}
+
 static enum ad_err open_api(struct ad_app *a, struct ad_errinfo *info)
 {
     (void)info;
+    enum ad_err err = ad_tokens_new(a->c->access, &a->tokens);
+    if (err) {
+        return err;
+    }
     const struct ad_api_opts opts = {
         .service = a->service,
         .metrics = a->metrics,
+        .clock = a->clock,
         .webhook_body_max = (size_t)a->c->body_max,
         .webhooks = !a->c->no_webhooks,
         .internal_host = a->c->internal_at.host,
+        .admission = { ad_tokens_identify, a->tokens, a->c->allowed_hosts },
+        .client = client_of,
+        .client_ctx = a,
         .version = ATTIOD_VERSION,
         .refresh = refresh_gauges,
         .refresh_ctx = a,
     };
-    return ad_api_new(&opts, &a->api);
+    err = ad_api_new(&opts, &a->api);
+    if (err) {
+        ad_tokens_free(a->tokens);
+    }
+    return err;
 }
 
 static bool close_api(struct ad_app *a)
 {
     ad_api_free(a->api);
+    ad_tokens_free(a->tokens);
     return true;
 }
 
@@ -495,6 +517,7 @@ static enum ad_err open_internal(struct ad_app *a, struct ad_errinfo *info)
         .limits = limits(a->c, INTERNAL_REPLY_MS),
         .metrics = a->metrics,
         .admit = ad_api_admit,
+        .explain = ad_api_explain,
         .admit_ctx = a->api,
     };
     return ad_http_server_open(a->loop, &opts, &a->internal_server);

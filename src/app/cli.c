@@ -331,6 +331,7 @@ int ad_cli_exit(enum ad_err err)
     case AD_ERR_CONFIG:
         return AD_EXIT_CONFIG;
     case AD_ERR_UNAUTHORIZED:
+    case AD_ERR_FORBIDDEN:
         return AD_EXIT_CREDENTIAL;
     case AD_ERR_NETWORK:
     case AD_ERR_DNS:

@@ -194,5 +194,8 @@ void ad_config_fini(struct ad_config *c)
     for (size_t i = 0; c->webhook_secrets && c->webhook_secrets[i]; i++) {
         wipe(c->webhook_secrets[i]);
     }
+    for (const struct ad_config_token *t = c->access; t && t->name; t++) {
+        wipe(t->token);
+    }
     ad_arena_fini(&c->arena);
 }

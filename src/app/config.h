@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/http.h"
 #include "base/list.h"
 #include "base/str.h"
 #include "infra/net.h"
@@ -56,6 +57,14 @@ struct ad_config_later {
 extern const struct ad_config_later ad_config_later[];
 extern const size_t ad_config_later_n;
 
+/* One of ATTIOD_TOKENS. */
+struct ad_config_token {
+    const char *name;
+    const char *token;
+    enum ad_role role;
+};
+#define AD_CONFIG_TOKEN_MIN 16 /* characters: shorter ones can be guessed */
+
 /* Where a value stands. */
 struct ad_config_origin {
     const char *what; /* "built in", "environment", "flag", or a file's path */
@@ -85,6 +94,9 @@ struct ad_config {
     const char *listen, *internal_listen;
     int64_t port; /* -1: unset */
     const char *migrate;
+    const char *tokens; /* as given; access is it taken apart */
+    const char *const *trusted_proxies;
+    const char *const *allowed_hosts;
     const char *client_url, *client_token; /* of the commands that talk to a running server */
     bool no_webhooks;
 
@@ -106,7 +118,8 @@ struct ad_config {
     const char *log_level, *log_format;
 
     /* derived by the rules (config_rules.c) */
-    const char *const *webhook_secrets; /* newest first; NULL: none */
+    const char *const *webhook_secrets;   /* newest first; NULL: none */
+    const struct ad_config_token *access; /* ended by a NULL name; NULL: none */
     struct ad_endpoint public_at, internal_at;
     bool base_is_loopback;
 

@@ -22,6 +22,15 @@ static struct ad_str variable(const struct ad_config_input *in, const char *name
     return AD_STR_NONE;
 }
 
+/* Editors and `echo` end a file with a line break, which is no part of a secret; anything more is
+ * left for the key's own check to name. */
+static struct ad_str without_newline(struct ad_str s)
+{
+    s.n -= s.n && s.p[s.n - 1] == '\n';
+    s.n -= s.n && s.p[s.n - 1] == '\r';
+    return s;
+}
+
 static void read_variable_file(struct ad_config *c, const struct ad_config_key *key,
                                struct ad_str path)
 {
@@ -34,10 +43,7 @@ static void read_variable_file(struct ad_config *c, const struct ad_config_key *
                            info.os ? strerror(info.os) : info.msg);
         return;
     }
-    struct ad_str value = text;
-    while (value.n && strchr(" \t\r\n", value.p[value.n - 1])) {
-        value.n--;
-    }
+    struct ad_str value = without_newline(text);
     if (value.n) {
         ad__config_set_text(c, key, at, value);
     } else {

@@ -115,6 +115,25 @@ const struct ad_config_key ad_config_keys[] = {
         .doc = "Internal listener, host:port; loopback only without ATTIOD_TOKENS",
     },
     {
+        .env = "ATTIOD_TOKENS",
+        .type = AD_CONFIG_STRING,
+        KEY_AT(tokens),
+        .min = 1,
+        .max = 65536,
+        .reload = true,
+        .secret = true,
+        .doc = "Who may use the internal listener: name:role:token,... with the roles metrics, "
+               "read, write, operate, each including those before it; unset: everybody on this "
+               "machine",
+    },
+    {
+        .env = "ATTIOD_TRUSTED_PROXIES",
+        .type = AD_CONFIG_LIST,
+        KEY_AT(trusted_proxies),
+        .doc = "Addresses or networks (10.0.0.0/8,::1) whose X-Forwarded-For is believed when a "
+               "client is named in the log",
+    },
+    {
         .env = "ATTIOD_URL",
         .flag = "--url",
         .type = AD_CONFIG_STRING,
@@ -217,6 +236,13 @@ const struct ad_config_key ad_config_keys[] = {
         .min = 1,
         .max = 1000000,
         .doc = "Connections of one listener; more are 503",
+    },
+    {
+        .file = "server.allowedHosts",
+        .type = AD_CONFIG_LIST,
+        KEY_AT(allowed_hosts),
+        .reload = true,
+        .doc = "Names besides localhost and its own by which the internal listener may be called",
     },
     {
         .file = "server.drainDelayMs",
@@ -464,11 +490,6 @@ _Static_assert(AD_LEN(ad_config_keys) <= AD_CONFIG_KEYS_MAX, "struct ad_config h
 
 const struct ad_config_later ad_config_later[] = {
     {
-        .env = "ATTIOD_TOKENS",
-        .fatal = true,
-        .doc = "Tokens and roles on the internal listener; until then it serves loopback only",
-    },
-    {
         .env = "ATTIOD_TLS_CERT",
         .fatal = true,
         .doc = "TLS on the listeners; until then a proxy in front has to do it",
@@ -477,11 +498,6 @@ const struct ad_config_later ad_config_later[] = {
         .env = "ATTIOD_TLS_KEY",
         .fatal = true,
         .doc = "TLS on the listeners; until then a proxy in front has to do it",
-    },
-    {
-        .env = "ATTIOD_TRUSTED_PROXIES",
-        .fatal = false,
-        .doc = "Forwarded-for trust; until then the peer is whoever connects",
     },
     {
         .env = "REDIS_URL",

@@ -1,5 +1,6 @@
 #include "app/config.h"
 
+#include "app/proxies.h"
 #include "attio/base_url.h"
 #include "attio/event.h"
 #include "base/json_bind.h"
@@ -141,6 +142,125 @@ static void check_rates(struct ad_config *c)
     }
 }
 
+/* --- Who may use the internal listener ---------------------------------------------------- */
+
+static bool is_name(struct ad_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char ch = s.p[i];
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+              ch == '.' || ch == '_' || ch == '-')) {
+            return false;
+        }
+    }
+    return s.n > 0 && s.n <= 64;
+}
+
+/* What is wrong with "name:role:token", NULL for nothing. No word of it is shown: whoever swapped
+ * the parts would find the token in the log. */
+static const char *token_fault(struct ad_str name, struct ad_str role, struct ad_str token)
+{
+    enum ad_role known;
+    if (!is_name(name)) {
+        return "has no name of 1 to 64 letters, digits, '.', '_' or '-'";
+    }
+    if (!ad_role_parse(role, &known)) {
+        return "has no role: metrics, read, write or operate";
+    }
+    if (token.n < AD_CONFIG_TOKEN_MIN || token.n > 512) {
+        return "has a token that is not of 16 to 512 characters";
+    }
+    return is_visible(token) ? NULL : "has a token with a blank or a control character";
+}
+
+static bool is_taken(const struct ad_config_token *list, struct ad_str name, struct ad_str token)
+{
+    for (; list->name; list++) {
+        if (ad_str_eq(ad_str_c(list->name), name) || ad_str_eq(ad_str_c(list->token), token)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_token(struct ad_config *c, struct ad_config_token *list, unsigned n,
+                      struct ad_str rest)
+{
+    struct ad_str name = ad_str_trim(ad_str_cut(&rest, ':'));
+    struct ad_str role = ad_str_trim(ad_str_cut(&rest, ':'));
+    const char *fault = token_fault(name, role, rest);
+    if (!fault && is_taken(list, name, rest)) {
+        fault = "has the name or the token of one before it";
+    }
+    if (fault) {
+        FAIL(c, tokens, "entry %u %s", n, fault);
+        return;
+    }
+    while (list->name) {
+        list++;
+    }
+    AD_IGNORE(!ad_role_parse(role, &list->role), "token_fault has seen it");
+    list->token = ad_arena_str(&c->arena, rest).p;
+    list->name = list->token ? ad_arena_str(&c->arena, name).p : NULL;
+    if (!list->name) {
+        FAIL(c, tokens, "no memory");
+    }
+}
+
+/* Commas or lines: a file with one a line reads better. */
+static void check_tokens(struct ad_config *c)
+{
+    struct ad_str rest = ad_str_c(c->tokens);
+    struct ad_config_token *list = ad_arena_zalloc(&c->arena, (rest.n / 2 + 2) * sizeof(*list));
+    unsigned n = 0;
+    if (!c->tokens) {
+        return;
+    }
+    if (!list) {
+        FAIL(c, tokens, "no memory");
+        return;
+    }
+    while (rest.p) {
+        struct ad_str line = ad_str_cut(&rest, '\n');
+        while (line.p) {
+            struct ad_str entry = ad_str_cut(&line, ',');
+            while (entry.n && (entry.p[entry.n - 1] == '\r' || entry.p[entry.n - 1] == ' ')) {
+                entry.n--;
+            }
+            if (entry.n) {
+                add_token(c, list, ++n, entry);
+            }
+        }
+    }
+    if (n == 0) {
+        FAIL(c, tokens, "names nobody: unset it, or give name:role:token");
+    }
+    c->access = list;
+}
+
+static void check_proxies(struct ad_config *c)
+{
+    struct ad_net net;
+    for (size_t i = 0; c->trusted_proxies && c->trusted_proxies[i]; i++) {
+        if (ad_net_parse(ad_str_c(c->trusted_proxies[i]), &net)) {
+            FAIL(c, trusted_proxies, "\"%.60s\" is no address or network such as 10.0.0.0/8",
+                 c->trusted_proxies[i]);
+        }
+    }
+}
+
+static void check_hosts(struct ad_config *c)
+{
+    for (size_t i = 0; c->allowed_hosts && c->allowed_hosts[i]; i++) {
+        struct ad_str host = ad_str_c(c->allowed_hosts[i]);
+        if (!is_visible(host) || ad_str_find(host, '/') < host.n ||
+            ad_str_find(host, '*') < host.n) {
+            FAIL(c, allowed_hosts, "\"%.60s\" is no host name: without scheme, port and wildcard",
+                 host.p);
+        }
+    }
+}
+
 static void check_listeners(struct ad_config *c)
 {
     if (c->port >= 0 && ad_config_is_default(c, ad_config_key_of(listen))) {
@@ -150,10 +270,10 @@ static void check_listeners(struct ad_config *c)
     }
     if (ad_endpoint_parse(ad_str_c(c->internal_listen), &c->internal_at)) {
         FAIL(c, internal_listen, "must be host:port");
-    } else if (!ad_endpoint_is_loopback(&c->internal_at)) {
+    } else if (!c->tokens && !ad_endpoint_is_loopback(&c->internal_at)) {
         FAIL(c, internal_listen,
-             "must be a loopback address: anything else needs ATTIOD_TOKENS, which comes with the "
-             "next release");
+             "must be a loopback address while ATTIOD_TOKENS is unset: whoever reached it could do "
+             "everything");
     }
 }
 
@@ -221,6 +341,9 @@ void ad_config_rules(struct ad_config *c, const struct ad_config_input *in)
     check_webhooks(c, in);
     check_base_url(c);
     check_rates(c);
+    check_tokens(c);
+    check_proxies(c);
+    check_hosts(c);
     check_listeners(c);
     check_database(c);
     check_lists(c);

@@ -30,6 +30,28 @@ enum ad_http_method ad_http_method_parse(struct ad_str s)
     return AD_HTTP_OTHER;
 }
 
+static const struct ad_str roles[] = {
+    [AD_ROLE_NONE] = { "none", 4 },       [AD_ROLE_METRICS] = { "metrics", 7 },
+    [AD_ROLE_READ] = { "read", 4 },       [AD_ROLE_WRITE] = { "write", 5 },
+    [AD_ROLE_OPERATE] = { "operate", 7 },
+};
+
+const char *ad_role_name(enum ad_role role)
+{
+    return (size_t)role < AD_LEN(roles) ? roles[role].p : "unknown";
+}
+
+bool ad_role_parse(struct ad_str s, enum ad_role *out)
+{
+    for (size_t i = AD_ROLE_METRICS; i < AD_LEN(roles); i++) {
+        if (ad_str_eq(roles[i], s)) {
+            *out = (enum ad_role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *ad_http_reason(unsigned status)
 {
     static const struct {

@@ -132,7 +132,7 @@ class Refusals(unittest.TestCase):
         self.refused(3, "--no-webhooks", {"ATTIO_WEBHOOK_SECRET": None})
         self.refused(3, "empty", {"ATTIO_WEBHOOK_SECRET": ""})
         self.refused(3, "ATTIOD_TOKENS", {"ATTIOD_INTERNAL_LISTEN": "0.0.0.0:0"})
-        self.refused(3, "ATTIOD_TOKENS", {"ATTIOD_TOKENS": "ops:operate:0123456789"})
+        self.refused(3, "ATTIOD_TOKENS", {"ATTIOD_TOKENS": "ops:operate:too-short"})
         self.refused(3, "TLS to Attio comes with the next release", {"ATTIO_BASE_URL": None})
         self.refused(3, "PostgreSQL", {"DATABASE_URL": "postgresql://localhost/attiod"})
         self.refused(3, "did you mean production", {"ATTIO_ENV": "producton"})

@@ -303,7 +303,16 @@ static void respond(struct ad__http_conn *c, struct ad__http_request *r,
     }
 }
 
-/* Ours: no body, nothing said that is not in the status. */
+/* Ours: no body but what `explain` finds to say. */
+static void respond_own(struct ad__http_conn *c, struct ad_reply *reply)
+{
+    const struct ad_http_server_opts *o = &c->server->opts;
+    if (o->explain) {
+        o->explain(o->admit_ctx, &c->req->x, reply);
+    }
+    respond(c, c->req, reply);
+}
+
 static void refuse(struct ad__http_conn *c, unsigned status, enum ad__http_reason reason)
 {
     static const struct ad_http_header later[] = { { { "Retry-After", 11 }, { "1", 1 } } };
@@ -315,7 +324,7 @@ static void refuse(struct ad__http_conn *c, unsigned status, enum ad__http_reaso
         reply.headers = later;
         reply.headers_n = AD_LEN(later);
     }
-    respond(c, c->req, &reply);
+    respond_own(c, &reply);
 }
 
 static void exchange_reply(struct ad_exchange *x, const struct ad_reply *reply)
@@ -347,7 +356,7 @@ static void refuse_method(struct ad__http_conn *c, unsigned allow)
         }
     }
     struct ad_http_header header = { AD_STR("Allow"), ad_str_n(text, n) };
-    respond(c, c->req, &(struct ad_reply){ .status = 405, .headers = &header, .headers_n = 1 });
+    respond_own(c, &(struct ad_reply){ .status = 405, .headers = &header, .headers_n = 1 });
 }
 
 static bool decode_params(struct ad__http_request *r)

@@ -201,6 +201,8 @@ static void on_reply(struct ad_exchange *x, const struct ad_reply *reply)
     got.n++;
     got.status = reply->status;
     keep(got.type, sizeof(got.type), ad_str_c(reply->content_type ? reply->content_type : ""));
+    keep(got.authenticate, sizeof(got.authenticate),
+         ad_http_header(reply->headers, reply->headers_n, "WWW-Authenticate"));
     keep(got.retry_after, sizeof(got.retry_after),
          ad_http_header(reply->headers, reply->headers_n, "Retry-After"));
     ck_assert_uint_lt(reply->body.n, sizeof(got.body));
@@ -272,6 +274,15 @@ static void request(unsigned which, const char *method, const char *target, cons
     }
 }
 
+void explain(unsigned status)
+{
+    struct ad_reply reply = { .status = status };
+    got = (struct got){ .n = 0 };
+    exchange = (struct ad_exchange){ .arena = &arena, .ops = &ops };
+    ad_api_explain(api, &exchange, &reply);
+    ad_reply(&exchange, &reply);
+}
+
 void public_request(const char *method, const char *target, const char *h, const char *body)
 {
     request(0, method, target, h ? h : "Host: hooks\nContent-Type: application/json\n", body);
@@ -308,6 +319,18 @@ void assert_problem(unsigned status, const char *code, const char *part)
 
 /* --- Setup -------------------------------------------------------------------------------- */
 
+struct ad_api_who the_caller;
+
+static bool identify(void *ctx, struct ad_str token, struct ad_api_who *who)
+{
+    (void)ctx;
+    if (ad_str_eq(token, AD_STR("nobody's")) || !the_caller.name) {
+        return false;
+    }
+    *who = the_caller;
+    return true;
+}
+
 static void api_close(void)
 {
     ad_registry_free(routes[0]);
@@ -318,10 +341,15 @@ static void api_close(void)
 void api_open(const struct ad_api_opts *opts)
 {
     struct ad_errinfo info = { .code = AD_OK };
+    struct ad_api_opts o = *opts;
+    o.metrics = metrics;
+    if (!o.admission.identify) {
+        o.admission.identify = identify;
+    }
     if (api) {
         api_close();
     }
-    ck_assert_int_eq(ad_api_new(opts, &api), AD_OK);
+    ck_assert_int_eq(ad_api_new(&o, &api), AD_OK);
     ck_assert_int_eq(ad_registry_new(&routes[0]), AD_OK);
     ck_assert_int_eq(ad_registry_new(&routes[1]), AD_OK);
     ck_assert_msg(ad_api_public_routes(api, routes[0], &info) == AD_OK, "%s", info.msg);
@@ -334,6 +362,7 @@ void api_setup(void)
 {
     heap_install();
     the_double = (struct double_service){ .ready = true };
+    the_caller = (struct ad_api_who){ "tester", AD_ROLE_OPERATE };
     ad_arena_init(&arena, 8U << 20);
     ck_assert_int_eq(ad_metrics_new(&metrics), AD_OK);
     api_open(&(struct ad_api_opts){

@@ -35,13 +35,16 @@ extern struct double_service the_double;
 struct got {
     unsigned n; /* replies so far */
     unsigned status;
-    char type[64], retry_after[8];
+    char type[64], retry_after[8], authenticate[64];
     char body[65536];
     size_t body_n;
     const struct ad_route *route; /* NULL: nobody would have been asked */
     unsigned allow;
 };
 extern struct got got;
+
+/* Whoever sends no token, or any but "nobody's"; without a name: nobody. */
+extern struct ad_api_who the_caller;
 
 void api_setup(void);
 void api_teardown(void);
@@ -52,6 +55,8 @@ void api_open(const struct ad_api_opts *opts);
 void public_request(const char *method, const char *target, const char *headers, const char *body);
 void internal_request(const char *method, const char *target, const char *headers,
                       const char *body);
+/* The server refuses a request with this status. */
+void explain(unsigned status);
 /* The double's answer that waited comes now. */
 void api_answer(void);
 struct ad_str got_body(void);

@@ -120,8 +120,7 @@ END_TEST
 
 START_TEST(without_webhooks_there_is_no_receiver)
 {
-    struct ad_metrics *none = NULL;
-    api_open(&(struct ad_api_opts){ .metrics = none, .webhooks = false });
+    api_open(&(struct ad_api_opts){ .webhooks = false });
     public_request("POST", "/webhooks/attio", NULL, "{}");
     ck_assert_ptr_null(got.route);
     ck_assert_uint_eq(got.allow, 0);
@@ -251,6 +250,174 @@ START_TEST(writes_must_say_application_json)
         assert_problem(415, "invalid", "application/json");
         ck_assert_ptr_null(the_double.asked);
     }
+}
+END_TEST
+
+START_TEST(a_listener_on_every_address_is_called_by_any_of_them_in_digits)
+{
+    static const struct {
+        const char *host;
+        bool allowed;
+    } rows[] = {
+        { "Host: 192.0.2.7:8081\n", true },        { "Host: [2001:db8::1]:8081\n", true },
+        { "Host: attiod.internal\n", true },       { "Host: ATTIOD.internal:1\n", true },
+        { "Host: evil.example.com\n", false },     { "Host: 192.0.2.7.example.com\n", false },
+        { "Host: attiod.internal.evil\n", false }, { "Host: 192.0.2\n", false },
+    };
+    static const char *const hosts[] = { "attiod.internal", NULL };
+    api_open(&(struct ad_api_opts){ .internal_host = "0.0.0.0", .admission = { .hosts = hosts } });
+    the_double.json = "[]";
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request("GET", "/api/v1/sync", rows[i].host, NULL);
+        ck_assert_msg((got.status == 200) == rows[i].allowed, "%s %u", rows[i].host, got.status);
+    }
+}
+END_TEST
+
+/* Every route of the internal listener with the role it takes. */
+static const struct {
+    const char *method, *target;
+    enum ad_role role;
+} roles[] = {
+    { "GET", "/healthz", AD_ROLE_NONE },
+    { "GET", "/readyz", AD_ROLE_NONE },
+    { "GET", "/health", AD_ROLE_NONE },
+    { "GET", "/metrics", AD_ROLE_METRICS },
+    { "GET", "/api/v1/status", AD_ROLE_READ },
+    { "GET", "/api/v1/events", AD_ROLE_READ },
+    { "GET", "/api/v1/events/1", AD_ROLE_READ },
+    { "POST", "/api/v1/events/replay", AD_ROLE_OPERATE },
+    { "POST", "/api/v1/events/discard", AD_ROLE_OPERATE },
+    { "POST", "/api/v1/events/1/replay", AD_ROLE_OPERATE },
+    { "POST", "/api/v1/events/1/discard", AD_ROLE_OPERATE },
+    { "GET", "/api/v1/sync", AD_ROLE_READ },
+    { "POST", "/api/v1/sync", AD_ROLE_OPERATE },
+    { "POST", "/api/v1/sync/people", AD_ROLE_OPERATE },
+    { "GET", "/api/v1/webhooks", AD_ROLE_READ },
+    { "POST", "/api/v1/webhooks", AD_ROLE_OPERATE },
+    { "DELETE", "/api/v1/webhooks/" UUID, AD_ROLE_OPERATE },
+};
+
+START_TEST(each_route_takes_its_role_and_those_above_it)
+{
+    for (size_t i = 0; i < AD_LEN(roles); i++) {
+        for (int role = AD_ROLE_METRICS; role <= AD_ROLE_OPERATE; role++) {
+            char part[64];
+            the_caller.role = (enum ad_role)role;
+            the_double.json = "{}";
+            internal_request(roles[i].method, roles[i].target, NULL, "{}");
+            if (the_caller.role >= roles[i].role) {
+                ck_assert_msg(got.status != 401 && got.status != 403, "%s", roles[i].target);
+                continue;
+            }
+            (void)snprintf(part, sizeof(part), "the role %s, not %s", ad_role_name(roles[i].role),
+                           ad_role_name(the_caller.role));
+            assert_problem(403, "forbidden", part);
+            ck_assert_ptr_null(the_double.asked);
+        }
+    }
+}
+END_TEST
+
+START_TEST(without_a_token_or_with_a_wrong_one_it_is_401)
+{
+    the_caller.name = NULL;
+    for (size_t i = 0; i < AD_LEN(roles); i++) {
+        the_double.json = "{}";
+        internal_request(roles[i].method, roles[i].target, NULL, "{}");
+        if (roles[i].role == AD_ROLE_NONE) {
+            ck_assert_uint_eq(got.status, 200);
+        } else {
+            assert_problem(401, "unauthorized", "is required");
+            ck_assert_str_eq(got.authenticate, "Bearer realm=\"attiod\"");
+        }
+        internal_request(roles[i].method, roles[i].target,
+                         "Host: localhost\nAuthorization: Bearer nobody's\n", "{}");
+        assert_problem(401, "unauthorized", "not known");
+        ck_assert_str_eq(got.authenticate, "Bearer realm=\"attiod\", error=\"invalid_token\"");
+        ck_assert_ptr_null(the_double.asked);
+    }
+}
+END_TEST
+
+START_TEST(what_is_no_bearer_token_is_a_wrong_one)
+{
+    static const char *const rows[] = {
+        "Host: localhost\nAuthorization: Basic b3BzOjEyMw==\n",
+        "Host: localhost\nAuthorization: Bearer\n",
+        "Host: localhost\nAuthorization:\n",
+        "Host: localhost\nAuthorization: Bearer a\nAuthorization: Bearer a\n",
+    };
+    the_caller.name = NULL;
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request("GET", "/metrics", rows[i], NULL);
+        assert_problem(401, "unauthorized", "not known");
+    }
+}
+END_TEST
+
+START_TEST(health_tells_strangers_one_word)
+{
+    static const char *const words[] = { "{'status':'ok'}", "{'status':'degraded'}",
+                                         "{'status':'down'}" };
+    the_caller.name = NULL;
+    for (unsigned i = 0; i < AD_LEN(words); i++) {
+        the_double.health = (enum ad_health)i;
+        internal_request("GET", "/health", NULL, NULL);
+        ck_assert_uint_eq(got.status, the_double.health == AD_HEALTH_DOWN ? 503 : 200);
+        json_assert(got_body(), words[i]);
+    }
+    the_caller = (struct ad_api_who){ "prom", AD_ROLE_METRICS };
+    internal_request("GET", "/health", NULL, NULL);
+    json_assert(got_body(), "{'status': 'x'}");
+}
+END_TEST
+
+START_TEST(refusals_are_counted_by_reason)
+{
+    the_caller.role = AD_ROLE_READ;
+    internal_request("POST", "/api/v1/sync", NULL, "{}");
+    internal_request("GET", "/metrics", "Host: evil\n", NULL);
+    internal_request("GET", "/metrics", "Host: localhost\nOrigin: http://evil\n", NULL);
+    internal_request("GET", "/metrics", "Host: localhost\nAuthorization: Bearer nobody's\n", NULL);
+    the_caller.name = NULL;
+    internal_request("GET", "/metrics", NULL, NULL);
+    the_caller.name = "prom";
+    internal_request("GET", "/metrics", NULL, NULL);
+    static const char *const reasons[] = { "role", "host", "origin", "bad_token", "no_token" };
+    for (size_t i = 0; i < AD_LEN(reasons); i++) {
+        char line[96];
+        (void)snprintf(line, sizeof(line), "attiod_auth_failures_total{reason=\"%s\"} 1\n",
+                       reasons[i]);
+        ck_assert_msg(ad_str_contains(got_body(), ad_str_c(line)), "%s", line);
+    }
+}
+END_TEST
+
+START_TEST(what_the_server_refuses_is_explained)
+{
+    static const struct {
+        unsigned status;
+        const char *code, *part;
+    } rows[] = {
+        { 404, "notfound", "no such route" },
+        { 405, "invalid", "Allow" },
+        { 413, "toolarge", "body" },
+        { 408, "timeout", "slowly" },
+        { 431, "toolarge", "header" },
+        { 400, "invalid", "malformed" },
+        { 503, "busy", "busy" },
+        { 505, "internal", "" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        explain(rows[i].status);
+        assert_problem(rows[i].status, rows[i].code, rows[i].part);
+    }
+    heap_fail(0, 1000);
+    explain(404);
+    heap_fail(0, 0);
+    ck_assert_uint_eq(got.body_n, 0);
+    ck_assert_str_eq(got.type, "");
 }
 END_TEST
 
@@ -528,6 +695,13 @@ static Suite *api_suite(void)
         only_known_hosts_are_served,
         a_foreign_origin_is_refused,
         writes_must_say_application_json,
+        a_listener_on_every_address_is_called_by_any_of_them_in_digits,
+        each_route_takes_its_role_and_those_above_it,
+        without_a_token_or_with_a_wrong_one_it_is_401,
+        what_is_no_bearer_token_is_a_wrong_one,
+        health_tells_strangers_one_word,
+        refusals_are_counted_by_reason,
+        what_the_server_refuses_is_explained,
         listing_takes_filters_and_gives_a_cursor,
         the_last_page_has_no_cursor,
         bad_parameters_are_named,

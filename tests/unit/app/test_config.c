@@ -254,12 +254,31 @@ START_TEST(a_variable_may_come_from_a_file)
     ck_assert_int_eq(load(NULL, VARS(GOOD, variable), true), AD_ERR_CONFIG);
     assert_error("ATTIO_API_KEY", "as well");
 
-    write_file(path, " \n");
-    ck_assert_int_eq(
-        load(NULL, VARS(HTTP, variable, "ATTIO_WEBHOOK_SECRET=a-secret-of-a-test"), true),
-        AD_ERR_CONFIG);
-    assert_error("ATTIO_API_KEY_FILE", "empty");
-    ck_assert_uint_eq(c.errors_n, 1);
+    static char large[70000];
+    memset(large, 'k', sizeof(large) - 1);
+    const struct {
+        const char *text, *key, *part;
+    } rows[] = {
+        { "key-of-windows\r\n", NULL, NULL },
+        { "key-without-end", NULL, NULL },
+        { "\n", "ATTIO_API_KEY_FILE", "empty" },
+        { "", "ATTIO_API_KEY_FILE", "empty" },
+        { "two-line-ends\n\n", "ATTIO_API_KEY", "line break" },
+        { "a-blank-behind \n", "ATTIO_API_KEY", "blank" },
+        { large, "ATTIO_API_KEY_FILE", "larger than 65536 bytes" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        write_file(path, rows[i].text);
+        enum ad_err err =
+            load(NULL, VARS(HTTP, variable, "ATTIO_WEBHOOK_SECRET=a-secret-of-a-test"), true);
+        if (!rows[i].key) {
+            assert_good(err);
+            continue;
+        }
+        ck_assert_int_eq(err, AD_ERR_CONFIG);
+        assert_error(rows[i].key, rows[i].part);
+        ck_assert_uint_eq(c.errors_n, 1);
+    }
 }
 END_TEST
 
@@ -466,7 +485,7 @@ START_TEST(places_must_be_well_formed)
         { "ATTIO_BASE_URL=ftp://attio", "ATTIO_BASE_URL", "" },
         { "ATTIOD_MIGRATE=never", "ATTIOD_MIGRATE", "auto check" },
         { "LOG_LEVEL=wern", "LOG_LEVEL", "did you mean warn" },
-        { "ATTIOD_TOKENS=a:read:b", "ATTIOD_TOKENS", "not in this release" },
+        { "ATTIOD_TRUSTED_PROXIES=10.0.0.0/33", "ATTIOD_TRUSTED_PROXIES", "10.0.0.0/33" },
         { "ATTIOD_TLS_CERT=/x", "ATTIOD_TLS_CERT", "not in this release" },
     };
     for (size_t i = 0; i < AD_LEN(rows); i++) {
@@ -474,6 +493,72 @@ START_TEST(places_must_be_well_formed)
         ck_assert_int_eq(load(NULL, VARS(variable, GOOD), true), AD_ERR_CONFIG);
         assert_error(rows[i].key, rows[i].part);
         ck_assert_uint_eq(c.errors_n, 1);
+    }
+}
+END_TEST
+
+START_TEST(tokens_are_taken_apart)
+{
+    static const struct ad_config_token expected[] = {
+        { "prom", "0123456789abcdef", AD_ROLE_METRICS },
+        { "ops.1", "with:colons:in:it", AD_ROLE_OPERATE },
+        { "reader_2", "0123456789abcdeg", AD_ROLE_READ },
+    };
+    assert_good(load(NULL,
+                     VARS(GOOD, "ATTIOD_INTERNAL_LISTEN=0.0.0.0:8081",
+                          "ATTIOD_TOKENS=prom:metrics:0123456789abcdef, "
+                          "ops.1:operate:with:colons:in:it,\r\n reader_2:read:0123456789abcdeg\n"),
+                     true));
+    for (size_t i = 0; i < AD_LEN(expected); i++) {
+        ck_assert_str_eq(c.access[i].name, expected[i].name);
+        ck_assert_str_eq(c.access[i].token, expected[i].token);
+        ck_assert_int_eq(c.access[i].role, expected[i].role);
+    }
+    ck_assert_ptr_null(c.access[AD_LEN(expected)].name);
+    ck_assert_str_eq(ad_config_show(&c, ad_config_key_of(tokens)), "***");
+    assert_good(load(NULL, VARS(GOOD), true));
+    ck_assert_ptr_null(c.access);
+}
+END_TEST
+
+START_TEST(tokens_that_protect_nothing_are_refused_without_being_shown)
+{
+    static const struct {
+        const char *text, *part;
+    } rows[] = {
+        { "ops:operate:0123456789abcde", "16 to 512" },
+        { "ops:operate", "16 to 512" },
+        { "ops:operator:0123456789abcdef", "no role" },
+        { "ops:none:0123456789abcdef", "no role" },
+        { "0123456789abcdef", "no role" },
+        { ":operate:0123456789abcdef", "no name" },
+        { "o ps:operate:0123456789abcdef", "no name" },
+        { "ops:operate:0123456789 abcdef", "blank" },
+        { "a:read:0123456789abcdef,a:read:0123456789abcdeg", "entry 2 has the name" },
+        { "a:read:0123456789abcdef,b:read:0123456789abcdef", "entry 2 has the name or the token" },
+        { ",", "names nobody" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        char text[256];
+        (void)snprintf(text, sizeof(text), "ATTIOD_TOKENS=%s", rows[i].text);
+        ck_assert_int_eq(load(NULL, VARS(text, GOOD), true), AD_ERR_CONFIG);
+        const struct ad_config_error *e = assert_error("ATTIOD_TOKENS", rows[i].part);
+        ck_assert_msg(!strstr(e->message, "0123456789"), "%s", e->message);
+        ck_assert_uint_eq(c.errors_n, 1);
+    }
+}
+END_TEST
+
+START_TEST(allowed_hosts_are_names)
+{
+    assert_good(load("{\"server\":{\"allowedHosts\":[\"attiod.internal\"]}}", VARS(GOOD), true));
+    ck_assert_str_eq(c.allowed_hosts[0], "attiod.internal");
+    static const char *const bad[] = { "http://a", "*.example.com", "a b" };
+    for (size_t i = 0; i < AD_LEN(bad); i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "{\"server\":{\"allowedHosts\":[\"%s\"]}}", bad[i]);
+        ck_assert_int_eq(load(text, VARS(GOOD), true), AD_ERR_CONFIG);
+        assert_error("server.allowedHosts", bad[i]);
     }
 }
 END_TEST
@@ -583,6 +668,9 @@ static Suite *config_suite(void)
         plain_http_is_for_loopback_or_outside_of_production,
         https_to_attio_is_refused_until_there_is_tls_unless_nothing_is_called,
         places_must_be_well_formed,
+        tokens_are_taken_apart,
+        tokens_that_protect_nothing_are_refused_without_being_shown,
+        allowed_hosts_are_names,
         lists_and_relations_are_checked,
         lists_come_through_in_order,
         what_is_odd_but_not_wrong_is_a_warning,

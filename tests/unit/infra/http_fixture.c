@@ -137,6 +137,15 @@ static const struct ad_route templates[] = {
 };
 static struct ad_route routes[AD_LEN(templates)];
 
+static void explain(void *ctx, struct ad_exchange *x, struct ad_reply *reply)
+{
+    struct http_fixture *f = ctx;
+    if (f->explains) {
+        reply->content_type = "text/plain";
+        reply->body = ad_arena_fmt(x->arena, "%u: %.*s", reply->status, AD_FMT(x->path));
+    }
+}
+
 static bool admit(void *ctx, const struct ad_route *route, struct ad_exchange *x)
 {
     struct http_fixture *f = ctx;
@@ -174,6 +183,7 @@ enum ad_err fixture_try_open(struct http_fixture *f)
                                          .limits = f->limits,
                                          .metrics = f->metrics,
                                          .admit = admit,
+                                         .explain = explain,
                                          .admit_ctx = f,
                                      },
                                      &f->server);

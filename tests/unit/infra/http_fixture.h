@@ -24,6 +24,7 @@ struct http_fixture {
     unsigned handled, gone;
     bool reply_when_gone, close_in_handler;
     unsigned admit_status; /* 0: admits all */
+    bool explains;         /* refusals of the server's carry "404: /path" */
     struct ad_str last_body;
     char last_peer[64];
     bool drained, closed;

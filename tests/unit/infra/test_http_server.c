@@ -368,6 +368,32 @@ START_TEST(admit_that_refuses_a_large_body_closes)
 }
 END_TEST
 
+START_TEST(refusals_carry_what_explain_says)
+{
+    static const struct {
+        const char *request, *status, *body;
+    } rows[] = {
+        { "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", "404", "404: /nowhere" },
+        { "DELETE /echo HTTP/1.1\r\nHost: a\r\n\r\n", "405", "405: /echo" },
+        { "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n", "413",
+          "413: /echo" },
+        { "GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400", "400: " },
+        { "nonsense\r\n\r\n", "501", "501: " },
+    };
+    f.explains = true;
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        struct http_client c;
+        client_open(&c, &f, 0);
+        client_send(&c, ad_str_c(rows[i].request));
+        settle();
+        ck_assert_str_eq(client_statuses(&c), rows[i].status);
+        ck_assert_msg(client_got(&c, rows[i].body), "%s", rows[i].request);
+        ck_assert(client_got(&c, "Content-Type: text/plain\r\n"));
+        client_close(&c);
+    }
+}
+END_TEST
+
 START_TEST(a_client_that_sends_on_after_413_sees_the_answer)
 {
     struct http_client c;
@@ -1205,6 +1231,7 @@ static Suite *http_server_suite(void)
         expect_is_not_answered_when_the_body_is_here,
         admit_answers_before_the_body_and_the_connection_lives,
         admit_that_refuses_a_large_body_closes,
+        refusals_carry_what_explain_says,
         a_client_that_sends_on_after_413_sees_the_answer,
         a_client_that_keeps_a_refused_connection_open_is_dropped,
         twenty_thousand_fields_are_refused,
