@@ -14,8 +14,7 @@ enum ad_sync_phase {
     AD_SYNC_IDLE,
     AD_SYNC_WALK,
     AD_SYNC_TAIL,
-    AD_SYNC_SWEEP,
-    AD_SYNC_DONE,
+    AD_SYNC_DONE = 4, /* as it is in SQL; 3 was a phase that is no more */
     AD_SYNC_FAILED
 };
 const char *ad_sync_phase_name(enum ad_sync_phase p);
@@ -28,7 +27,7 @@ struct ad_sync_run {
     enum ad_sync_phase phase;
     char key[40];
     unsigned offset;
-    int64_t version; /* of the first page: older rows that no page showed are candidates */
+    int64_t version; /* of the first page */
     int64_t started_ns, finished_ns;
     int64_t pages, seen, created, updated, unchanged, deleted, calls;
     char error[192];

@@ -9,13 +9,13 @@ struct ad_sync_state {
 };
 
 static const char *const phase_names[] = {
-    [AD_SYNC_IDLE] = "waiting", [AD_SYNC_WALK] = "walk", [AD_SYNC_TAIL] = "tail",
-    [AD_SYNC_SWEEP] = "sweep",  [AD_SYNC_DONE] = "done", [AD_SYNC_FAILED] = "failed",
+    [AD_SYNC_IDLE] = "waiting", [AD_SYNC_WALK] = "walk",     [AD_SYNC_TAIL] = "tail",
+    [AD_SYNC_DONE] = "done",    [AD_SYNC_FAILED] = "failed",
 };
 
 const char *ad_sync_phase_name(enum ad_sync_phase p)
 {
-    return (size_t)p < AD_LEN(phase_names) ? phase_names[p] : "unknown";
+    return (size_t)p < AD_LEN(phase_names) && phase_names[p] ? phase_names[p] : "unknown";
 }
 
 /* --- Columns --- */

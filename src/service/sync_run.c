@@ -1,0 +1,509 @@
+/* One run walks an object's records in the order of their creation:
+ *
+ *   page (created_at >= key) -> mirror (bulk) -> deletions -> checkpoint -> next page ...
+ *        -> tail -> done
+ *
+ * The key is the creation time of the last record seen, so inserts land behind the walk and
+ * deletions cannot shift it. Records at exactly the key come again with the next page and are
+ * told by their ids. A page that is one single tie is walked through by offset with one record
+ * of overlap, and from its start again when the overlap differs. The tail is the last minute
+ * once more: records that were committed late under an earlier time.
+ *
+ * What fails is tried again, after pauses that grow. Only what cannot get better ends a run. */
+#include "sync_private.h"
+
+#define TAIL_NS (60 * AD_NS_PER_S)
+#define RETRY_BASE_MS 1000
+#define RETRY_CAP_MS 60000
+#define TIE_RESTARTS_MAX 5
+#define NONSENSE_MAX 5
+#define LIMIT_MIN 2 /* a tie is walked with one record of overlap */
+
+static void page_next(struct ad__sync_run *r);
+
+static void text_set(char *to, size_t cap, const char *from)
+{
+    size_t n = strlen(from);
+    n = n < cap ? n : cap - 1;
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+static void key_set(struct ad__sync_run *r, int64_t ns)
+{
+    r->key_ns = ns;
+    (void)ad_time_format(ns, 9, r->state.key);
+}
+
+/* ---- ends -------------------------------------------------------------------------------- */
+
+void ad__sync_run_free(struct ad__sync_run *r)
+{
+    ad_timer_stop(r->sync->s->o.timers, &r->timer);
+    ad_list_remove(&r->link);
+    ad__sync_ids_fini(&r->boundary);
+    ad__sync_ids_fini(&r->page.ids);
+    ad_free(r->candidates);
+    ad_free(r);
+}
+
+/* A run that is resumed reads the records at its key again: they are not counted until it has
+ * left them behind. */
+static void save(struct ad__sync_run *r, void (*cb)(struct ad_sync_save *s))
+{
+    bool walks = r->state.phase == AD_SYNC_WALK;
+    r->state.seen = r->total - (walks ? (int64_t)r->boundary.n : 0);
+    r->save = (struct ad_sync_save){ .run = &r->state, .cb = cb, .data = r };
+    r->ops++;
+    r->save.err = ad_sync_save(r->sync->s->o.sync_state, &r->save);
+    if (r->save.err) {
+        cb(&r->save);
+    }
+}
+
+static uint64_t pause_ms(struct ad__sync_run *r)
+{
+    uint64_t cap = (uint64_t)RETRY_BASE_MS << (r->failures < 6 ? r->failures : 6);
+    cap = cap < RETRY_CAP_MS ? cap : RETRY_CAP_MS;
+    r->failures++;
+    return cap / 2 + ad_rand_below(&r->sync->rand, cap / 2 + 1);
+}
+
+static void log_end(const struct ad__sync_run *r)
+{
+    const struct ad_sync_run *st = &r->state;
+    bool done = st->phase == AD_SYNC_DONE;
+    ad_log(done ? AD_LOG_INFO : AD_LOG_ERROR, done ? "sync_done" : "sync_failed",
+           AD_KS("object", r->object->slug), AD_KI("seen", st->seen), AD_KI("created", st->created),
+           AD_KI("updated", st->updated), AD_KI("unchanged", st->unchanged),
+           AD_KI("deleted", st->deleted), AD_KI("pages", st->pages),
+           AD_KI("ms", (st->finished_ns - st->started_ns) / AD_NS_PER_MS),
+           AD_KC("error", st->error));
+}
+
+static void on_finish_saved(struct ad_sync_save *s);
+
+static void on_finish_timer(struct ad_timer *t)
+{
+    save(ad_container_of(t, struct ad__sync_run, timer), on_finish_saved);
+}
+
+/* The end is told until it is recorded. Should the process end before that, the next one goes on
+ * from the last page. */
+static void on_finish_saved(struct ad_sync_save *s)
+{
+    struct ad__sync_run *r = s->data;
+    struct ad_sync *y = r->sync;
+    r->ops--;
+    if (s->err && !y->closing) {
+        uint64_t wait = pause_ms(r);
+        ad_log(AD_LOG_WARN, "sync_end_not_recorded", AD_KS("object", r->object->slug),
+               AD_KE("error", s->err), AD_KC("detail", s->info.msg), AD_KI("retry_in_ms", wait));
+        ad_timer_start(y->s->o.timers, &r->timer, wait, on_finish_timer);
+        return;
+    }
+    if (!s->err) {
+        log_end(r);
+    }
+    ad__sync_run_free(r);
+    ad__sync_run_over(y);
+}
+
+static void run_finish(struct ad__sync_run *r, enum ad_sync_phase phase, const char *error)
+{
+    r->failures = 0;
+    r->state.phase = phase;
+    r->state.finished_ns = ad_wall_ns(r->sync->s->o.clock);
+    text_set(r->state.error, sizeof(r->state.error), error);
+    save(r, on_finish_saved);
+}
+
+/* ---- failures ---------------------------------------------------------------------------- */
+
+/* What cannot get better by waiting, as people should read it; NULL: it can. A credential that is
+ * refused, a database that is full, an outage: somebody will see to that. */
+static const char *final_text(enum ad_err err)
+{
+    switch (err) {
+    case AD_ERR_NOTFOUND:
+        return "Attio has no such object any more (404)";
+    case AD_ERR_FORBIDDEN:
+        return "the token lacks the scope to read this object (403)";
+    case AD_ERR_UPSTREAM_REJECTED:
+        return "Attio does not take the query (400)";
+    case AD_ERR_INVALID:
+    case AD_ERR_CORRUPT:
+    case AD_ERR_INTERNAL:
+        return ad_err_text(err);
+    default:
+        return NULL;
+    }
+}
+
+static void on_run_timer(struct ad_timer *t)
+{
+    page_next(ad_container_of(t, struct ad__sync_run, timer));
+}
+
+/* Recorded or not, the page is asked for again. */
+static void on_failure_saved(struct ad_sync_save *s)
+{
+    struct ad__sync_run *r = s->data;
+    r->ops--;
+    if (r->sync->closing) {
+        ad__sync_maybe_closed(r->sync);
+        return;
+    }
+    uint64_t wait = pause_ms(r);
+    ad_log(AD_LOG_WARN, "sync_page_failed", AD_KS("object", r->object->slug),
+           AD_KE("error", r->err), AD_KC("detail", r->detail), AD_KI("retry_in_ms", wait));
+    ad_timer_start(r->sync->s->o.timers, &r->timer, wait, on_run_timer);
+}
+
+/* Nothing is under way any more. */
+static void page_failed(struct ad__sync_run *r)
+{
+    const char *final = final_text(r->err);
+    if (r->err == AD_ERR_TOOLARGE) { /* less at once */
+        r->limit = r->limit / 2 > LIMIT_MIN ? r->limit / 2 : LIMIT_MIN;
+        r->state.offset = 0;
+        final = ++r->nonsense > 2 * NONSENSE_MAX ? "the answers are too large" : NULL;
+    }
+    if (final) {
+        run_finish(r, AD_SYNC_FAILED, final);
+        return;
+    }
+    r->merging += r->err == AD_ERR_MERGING;
+    text_set(r->state.error, sizeof(r->state.error), r->detail);
+    save(r, on_failure_saved);
+}
+
+void ad__sync_note(struct ad__sync_run *r, enum ad_err err, const char *detail)
+{
+    if (err && !r->err) {
+        r->err = err;
+        text_set(r->detail, sizeof(r->detail), detail && *detail ? detail : ad_err_text(err));
+    }
+}
+
+bool ad__sync_op_ended(struct ad__sync_run *r, enum ad_err err, const char *detail)
+{
+    r->ops--;
+    ad__sync_note(r, err, detail);
+    if (r->ops > 0) {
+        return !r->err && !r->sync->closing;
+    }
+    if (r->sync->closing) {
+        ad__sync_maybe_closed(r->sync);
+        return false;
+    }
+    if (r->err) {
+        page_failed(r);
+        return false;
+    }
+    return true;
+}
+
+/* The answer is well-formed and cannot be: a cache or a fault on the way. Asked for again a few
+ * times, because such things pass. */
+static void page_is_nonsense(struct ad__sync_run *r, const char *why)
+{
+    if (++r->nonsense > NONSENSE_MAX) {
+        run_finish(r, AD_SYNC_FAILED, why);
+        return;
+    }
+    r->ops++;
+    (void)ad__sync_op_ended(r, AD_ERR_PROTOCOL, why);
+}
+
+/* ---- walking ----------------------------------------------------------------------------- */
+
+static void tail_begin(struct ad__sync_run *r)
+{
+    r->state.phase = AD_SYNC_TAIL;
+    r->state.offset = 0;
+    key_set(r, r->key_ns - TAIL_NS);
+    ad__sync_ids_clear(&r->boundary);
+}
+
+static int64_t last_ns(const struct ad__sync_run *r)
+{
+    return r->page.n ? r->page.items[r->page.n - 1].ns : r->key_ns;
+}
+
+/* What the page ended with is what the next one may show again. */
+static enum ad_err boundary_follow(struct ad__sync_run *r)
+{
+    const struct ad__sync_page *p = &r->page;
+    enum ad_err err = AD_OK;
+    if (last_ns(r) != r->key_ns) {
+        ad__sync_ids_clear(&r->boundary);
+    }
+    for (unsigned i = p->n; i > 0 && !err && p->items[i - 1].ns == last_ns(r); i--) {
+        err = ad__sync_ids_add(&r->boundary, &p->items[i - 1].id);
+    }
+    return err;
+}
+
+/* Where the next page begins. False: the walk is over. */
+static bool advance(struct ad__sync_run *r)
+{
+    const struct ad__sync_page *p = &r->page;
+    struct ad_sync_run *st = &r->state;
+    bool more = p->n == r->limit;
+    if (p->mismatch) { /* the tie changed under us: from its start */
+        st->offset = 0;
+        r->tie_restarts++;
+        return true;
+    }
+    if (p->n > 0 && last_ns(r) == r->key_ns) {
+        st->offset += r->limit - 1;
+        r->overlap = p->items[p->n - 1].id;
+    } else if (p->n > 0) {
+        key_set(r, last_ns(r));
+        st->offset = 0;
+        r->tie_restarts = 0;
+    }
+    return more;
+}
+
+/* A page that must be read again from its tie's start counts then. In the tail only what is new
+ * counts: the others were counted on the walk. */
+static enum ad_err count(struct ad__sync_run *r)
+{
+    struct ad_sync_run *st = &r->state;
+    const struct ad__sync_page *p = &r->page;
+    enum ad_err err = p->mismatch ? AD_OK : boundary_follow(r);
+    if (st->phase == AD_SYNC_TAIL) {
+        r->total += r->created;
+    } else if (!p->mismatch) {
+        int64_t fresh = p->n - p->again;
+        int64_t same = fresh - r->created - r->updated;
+        st->unchanged += same > 0 ? same : 0;
+        r->total += fresh;
+    }
+    st->pages++;
+    st->created += r->created;
+    st->updated += r->updated;
+    r->created = r->updated = 0;
+    r->sync->c_pages->v++;
+    r->sync->c_records->v += p->n;
+    return err;
+}
+
+static void on_saved(struct ad_sync_save *s)
+{
+    struct ad__sync_run *r = s->data;
+    if (ad__sync_op_ended(r, s->err, s->info.msg)) { /* else the next one records this one too */
+        r->failures = 0;
+        page_next(r);
+    }
+}
+
+void ad__sync_page_done(struct ad__sync_run *r)
+{
+    struct ad_sync_run *st = &r->state;
+    enum ad_err err = count(r);
+    bool more = advance(r);
+    if (r->tie_restarts > TIE_RESTARTS_MAX) {
+        run_finish(r, AD_SYNC_FAILED,
+                   "records of one creation time change faster than they can be read");
+        return;
+    }
+    r->nonsense = r->merging = 0;
+    st->error[0] = '\0';
+    if (!more && st->phase == AD_SYNC_WALK && r->key_ns != INT64_MIN) {
+        tail_begin(r);
+        more = true;
+    }
+    if (err) { /* the page's border is not known: on from its start */
+        r->ops++;
+        (void)ad__sync_op_ended(r, err, NULL);
+    } else if (more) {
+        save(r, on_saved);
+    } else {
+        run_finish(r, AD_SYNC_DONE, "");
+    }
+}
+
+/* ---- a page ------------------------------------------------------------------------------ */
+
+static const char *fault_of(const struct ad__sync_run *r, const struct ad__sync_seen *s)
+{
+    const struct ad__sync_page *p = &r->page;
+    if (s->ns < (p->n ? p->items[p->n - 1].ns : r->key_ns)) {
+        return "Attio's answer is not in the order of creation";
+    }
+    return ad__sync_ids_has(&p->ids, &s->id) ? "Attio's answer shows a record twice" : NULL;
+}
+
+static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at)
+{
+    struct ad__sync_run *r = op->data;
+    struct ad__sync_page *p = &r->page;
+    if (p->fault || p->n == r->limit) {
+        p->fault = p->fault ? p->fault : "Attio's answer is longer than was asked for";
+        return;
+    }
+    struct ad__sync_seen *s = &p->items[p->n];
+    if (!ad__sync_id_of(record_id, &s->id) || !ad_time_parse(created_at, &s->ns)) {
+        p->fault = "Attio's answer has a record without a time of creation";
+        return;
+    }
+    p->fault = fault_of(r, s);
+    ad__sync_note(r, ad__sync_ids_add(&p->ids, &s->id), NULL); /* told when it has been applied */
+    p->again += ad__sync_ids_has(&r->boundary, &s->id);
+    p->mismatch = r->state.offset > 0 &&
+                  (p->n == 0 ? memcmp(&s->id, &r->overlap, sizeof(s->id)) != 0 : p->mismatch);
+    p->n++;
+}
+
+static void on_applied(struct ad_mirror_op *op)
+{
+    struct ad__sync_run *r = op->data;
+    r->created += op->created;
+    r->updated += op->updated;
+    if (!ad__sync_op_ended(r, op->err, op->info.msg)) {
+        return;
+    }
+    if (r->page.fault) {
+        page_is_nonsense(r, r->page.fault);
+    } else {
+        ad__sync_deleted_begin(r);
+    }
+}
+
+static void on_page(struct ad_records_op *op)
+{
+    struct ad__sync_run *r = op->data;
+    struct ad_service *s = r->sync->s;
+    if (!ad__sync_op_ended(r, op->err, op->info.msg)) {
+        return;
+    }
+    if (r->state.version == 0) {
+        r->state.version = op->version;
+    }
+    r->page.version = op->version;
+    r->page.n = r->page.again = 0;
+    r->page.fault = NULL;
+    r->page.mismatch = r->state.offset > 0; /* until the first record proves otherwise */
+    ad__sync_ids_clear(&r->page.ids);
+    r->apply = (struct ad_mirror_op){
+        .object = r->object,
+        .version = op->version,
+        .accurate_ns = op->accurate_ns,
+        .workspace_id = ad_account_workspace_id(s->o.account),
+        .bulk = true,
+        .on_record = on_record,
+        .cb = on_applied,
+        .data = r,
+    };
+    r->ops++;
+    enum ad_err err = ad_mirror_apply(s->o.mirror, &r->apply, op->response);
+    if (err) {
+        (void)ad__sync_op_ended(r, err, r->apply.info.msg);
+    }
+}
+
+static void page_next(struct ad__sync_run *r)
+{
+    struct ad_service *s = r->sync->s;
+    struct ad_records_page page = {
+        .from = *r->state.key ? ad_str_c(r->state.key) : AD_STR_NONE,
+        .limit = r->limit,
+        .offset = r->state.offset,
+    };
+    r->err = AD_OK;
+    if (r->object->gone) {
+        run_finish(r, AD_SYNC_FAILED, final_text(AD_ERR_NOTFOUND));
+        return;
+    }
+    r->op = (struct ad_records_op){
+        .object = r->object, .priority = AD_PRIO_BACKFILL, .cb = on_page, .data = r
+    };
+    r->ops++;
+    r->state.calls++;
+    enum ad_err err = ad_records_page(s->o.records, &r->op, &page);
+    if (err) {
+        (void)ad__sync_op_ended(r, err, NULL);
+    }
+}
+
+/* ---- begin ------------------------------------------------------------------------------- */
+
+static enum ad_err run_resume(struct ad__sync_run *r, const struct ad_sync_run *from)
+{
+    r->state = *from;
+    r->total = from->seen;
+    r->state.offset = 0; /* the overlap is not known any more */
+    bool has_key = ad_time_parse(ad_str_c(from->key), &r->key_ns);
+    return has_key || !*from->key ? AD_OK : AD_ERR_CORRUPT;
+}
+
+enum ad_err ad__sync_run_new(struct ad_sync *y, const struct ad_object *o,
+                             const struct ad_sync_run *from, struct ad__sync_run **out)
+{
+    struct ad__sync_run *r = ad_zalloc(sizeof(*r));
+    if (!r) {
+        return AD_ERR_NOMEM;
+    }
+    r->sync = y;
+    r->object = o;
+    r->limit = AD__SYNC_PAGE;
+    r->key_ns = INT64_MIN;
+    for (unsigned i = 0; i < AD__SYNC_CHECKS; i++) {
+        r->checks[i].run = r;
+    }
+    enum ad_err err = AD_OK;
+    if (from) {
+        err = run_resume(r, from);
+    } else {
+        r->state.id = ad_versions_next(y->s->o.versions);
+        r->state.started_ns = ad_wall_ns(y->s->o.clock);
+        err = r->state.id ? AD_OK : AD_ERR_STORE; /* no number: the database is in trouble */
+    }
+    if (err) {
+        ad_free(r);
+        return err;
+    }
+    r->state.object_id = o->id;
+    r->state.object_slug = o->slug;
+    *out = r;
+    return AD_OK;
+}
+
+static void on_queued(struct ad_sync_save *s)
+{
+    struct ad__sync_run *r = s->data;
+    struct ad_sync *y = r->sync;
+    r->ops--;
+    if (y->closing) {
+        ad__sync_maybe_closed(y);
+    } else {
+        ad__sync_next(y); /* recorded or not */
+    }
+}
+
+void ad__sync_run_record(struct ad__sync_run *r)
+{
+    save(r, on_queued);
+}
+
+void ad__sync_run_go(struct ad__sync_run *r)
+{
+    if (r->state.phase == AD_SYNC_IDLE) {
+        r->state.phase = AD_SYNC_WALK;
+    }
+    ad_log(AD_LOG_INFO, "sync_started", AD_KS("object", r->object->slug),
+           AD_KB("resumed", r->state.pages > 0));
+    page_next(r);
+}
+
+void ad__sync_run_cancel(struct ad__sync_run *r)
+{
+    struct ad_records *records = r->sync->s->o.records;
+    ad_records_cancel(records, &r->op);
+    for (unsigned i = 0; i < AD__SYNC_CHECKS; i++) {
+        ad_records_cancel(records, &r->checks[i].op);
+    }
+}
