@@ -17,6 +17,7 @@
  *           GET  /api/v1/sync                  runs with progress
  *           POST /api/v1/sync/{object}         202 {"run_id":n}
  *           POST /api/v1/sync                  {"all":true}: 202 {"runs":n}
+ *           POST /api/v1/backup                {"file":"/absolute"}: 202, begun; GET: how it goes
  *           GET  /api/v1/webhooks              ours and others
  *           POST /api/v1/webhooks              {"replace"?}: ensures the one that is ours
  *           DELETE /api/v1/webhooks/{id} */

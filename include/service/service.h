@@ -16,6 +16,7 @@ struct ad_inbox;
 struct ad_mirror;
 struct ad_records;
 struct ad_schema;
+struct ad_store;
 struct ad_sync_state;
 struct ad_versions;
 struct ad_webhook_secrets;
@@ -37,6 +38,7 @@ struct ad_service_opts {
     struct ad_webhook_secrets *secrets;
     struct ad_sync_state *sync_state;
     struct ad_versions *versions;
+    struct ad_store *store;           /* only handed down: backup and upkeep */
     bool (*store_failing)(void *ctx); /* for readiness */
     void *store_ctx;
     uint64_t seed;
@@ -47,7 +49,10 @@ struct ad_service_opts {
     bool sync_on_start; /* objects never synced completely are synced, unfinished runs resumed */
     unsigned sync_period_ms; /* 0: only on demand */
     unsigned window_max;     /* events held in memory by the dispatcher */
-    struct ad_arena *arena;  /* lives as long as the service */
+    /* A command's, without a server: coming up ends with the schema, no event is dispatched, no
+     * webhook and no sync is begun by itself. */
+    bool offline;
+    struct ad_arena *arena; /* lives as long as the service */
 };
 
 AD_MUST_CHECK enum ad_err ad_service_open(const struct ad_service_opts *opts,
@@ -60,6 +65,10 @@ AD_MUST_CHECK enum ad_err ad_service_handler(struct ad_service *s, const struct 
  * webhook and first sync come up in the background and are retried (nothing of that when the
  * client is disabled: webhooks are stored and wait). */
 AD_MUST_CHECK enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info);
+/* True when coming up is over, or there is nothing to come up for (switched off). Until then *err is
+ * why its last try failed, AD_OK when none has, and *detail says it in words, valid until the next
+ * try. */
+bool ad_service_is_up(const struct ad_service *s, enum ad_err *err, const char **detail);
 /* Readiness drops. */
 void ad_service_drain(struct ad_service *s);
 /* Stops taking up work, lets what is under way end (cancelled where it waits for Attio), done

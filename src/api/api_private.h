@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "base/json.h"
 
-#define AD__API_ROUTES_MAX 32
+#define AD__API_ROUTES_MAX 64
 /* The largest JSON body a route of ours reads. */
 #define AD__API_BODY_MAX ((size_t)64 << 10)
 /* The largest answer gathered for a reply. */
@@ -40,6 +40,8 @@ void ad__api_events_discard_all(void *ctx, struct ad_exchange *x);
 void ad__api_sync_list(void *ctx, struct ad_exchange *x);
 void ad__api_sync_start(void *ctx, struct ad_exchange *x);
 void ad__api_sync_all(void *ctx, struct ad_exchange *x);
+void ad__api_backup(void *ctx, struct ad_exchange *x);
+void ad__api_backup_status(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_list(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_ensure(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_delete(void *ctx, struct ad_exchange *x);

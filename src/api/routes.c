@@ -32,6 +32,8 @@ static const struct ad_route internal[] = {
     ROUTE(GET, READ, "/api/v1/sync", ad__api_sync_list, 0),
     ROUTE(POST, OPERATE, "/api/v1/sync", ad__api_sync_all, JSON),
     ROUTE(POST, OPERATE, "/api/v1/sync/{object}", ad__api_sync_start, JSON),
+    ROUTE(GET, READ, "/api/v1/backup", ad__api_backup_status, 0),
+    ROUTE(POST, OPERATE, "/api/v1/backup", ad__api_backup, JSON),
     ROUTE(GET, READ, "/api/v1/webhooks", ad__api_webhooks_list, 0),
     ROUTE(POST, OPERATE, "/api/v1/webhooks", ad__api_webhooks_ensure, JSON),
     ROUTE(DELETE, OPERATE, "/api/v1/webhooks/{id}", ad__api_webhooks_delete, 0),

@@ -31,6 +31,7 @@ struct ad_app {
     struct ad_loop *loop;
     const struct ad_config *c;
     uint64_t seed;
+    bool offline, attio;
     const struct ad_clock *clock;
     struct ad_timers *timers;
 
@@ -195,7 +196,8 @@ static enum ad_err open_client(struct ad_app *a, struct ad_errinfo *info)
     const struct ad_client_opts opts = {
         .base_url = ad_str_c(c->base_url),
         .allow_plain_http = strcmp(c->env, "production") != 0,
-        .api_key = ad_str_c(c->api_key),
+        /* Who never calls needs none. */
+        .api_key = ad_str_c(c->api_key || c->enabled ? c->api_key : "none-was-given"),
         .clock = a->clock,
         .timers = a->timers,
         .metrics = a->metrics,
@@ -362,6 +364,8 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .secrets = a->secrets,
         .sync_state = a->sync_state,
         .versions = a->versions,
+        .store = a->store,
+        .offline = a->offline,
         .store_failing = store_failing,
         .store_ctx = a,
         .seed = a->seed ^ UINT64_C(0x5e21ce),
@@ -495,13 +499,13 @@ static enum ad_err open_public(struct ad_app *a, struct ad_errinfo *info)
         .limits = limits(a->c, PUBLIC_REPLY_MS),
         .metrics = a->metrics,
     };
-    return ad_http_server_open(a->loop, &opts, &a->public_server);
+    return a->offline ? AD_OK : ad_http_server_open(a->loop, &opts, &a->public_server);
 }
 
 static bool close_public(struct ad_app *a)
 {
     if (!a->public_server) {
-        return true; /* went together with the other one */
+        return true; /* went together with the other one; offline there is none */
     }
     a->pending = 1;
     ad_http_server_close(a->public_server, on_part_closed, a);
@@ -520,13 +524,16 @@ static enum ad_err open_internal(struct ad_app *a, struct ad_errinfo *info)
         .explain = ad_api_explain,
         .admit_ctx = a->api,
     };
-    return ad_http_server_open(a->loop, &opts, &a->internal_server);
+    return a->offline ? AD_OK : ad_http_server_open(a->loop, &opts, &a->internal_server);
 }
 
 /* Both servers and the service go together: a reply that waits for Attio is owed until the service
  * cancels it, one that waits for SQL until the store answered, which is closed later. */
 static bool close_internal(struct ad_app *a)
 {
+    if (!a->internal_server) {
+        return true;
+    }
     a->pending = 3;
     ad_http_server_close(a->internal_server, on_part_closed, a);
     ad_http_server_close(a->public_server, on_part_closed, a);
@@ -537,6 +544,9 @@ static bool close_internal(struct ad_app *a)
 
 static enum ad_err open_listeners(struct ad_app *a, struct ad_errinfo *info)
 {
+    if (a->offline) {
+        return AD_OK;
+    }
     enum ad_err err = ad_http_server_listen(a->public_server, &a->c->public_at, a->public_address,
                                             sizeof(a->public_address), info);
     return err ? err
@@ -546,7 +556,7 @@ static enum ad_err open_listeners(struct ad_app *a, struct ad_errinfo *info)
 
 static enum ad_err open_work(struct ad_app *a, struct ad_errinfo *info)
 {
-    return ad_service_start(a->service, info);
+    return a->offline && !a->attio ? AD_OK : ad_service_start(a->service, info);
 }
 
 /* --- The order ---------------------------------------------------------------------------- */
@@ -641,6 +651,8 @@ enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
     a->loop = opts->loop;
     a->c = opts->config;
     a->seed = opts->seed;
+    a->offline = opts->offline;
+    a->attio = opts->attio;
     a->clock = ad_loop_clock(a->loop);
     a->timers = ad_loop_timers(a->loop);
     ad_arena_init(&a->arena, (size_t)64 << 20);
@@ -659,6 +671,16 @@ enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
     }
     *out = a;
     return AD_OK;
+}
+
+const struct ad_registry *ad_app_routes(const struct ad_app *a)
+{
+    return a->internal_routes;
+}
+
+bool ad_app_is_up(const struct ad_app *a, enum ad_err *err, const char **detail)
+{
+    return ad_service_is_up(a->service, err, detail);
 }
 
 /* --- Winding down ------------------------------------------------------------------------- */

@@ -18,6 +18,8 @@ struct ad_app_opts {
     struct ad_loop *loop;
     const struct ad_config *config; /* lives as long as the app */
     uint64_t seed;
+    /* A command's, in its own process: no listeners. `attio`: identity and schema come up. */
+    bool offline, attio;
 };
 
 /* What failed to open, for the log and the exit code. */
@@ -36,6 +38,10 @@ void ad_app_unready(struct ad_app *a);
 void ad_app_drain(struct ad_app *a, unsigned deadline_ms, void (*done)(void *ctx), void *ctx);
 /* Closes everything and frees; done comes when nothing of it is on the loop any more. */
 void ad_app_close(struct ad_app *a, void (*done)(void *ctx), void *ctx);
+/* The internal listener's routes. */
+const struct ad_registry *ad_app_routes(const struct ad_app *a);
+/* As ad_service_is_up. */
+bool ad_app_is_up(const struct ad_app *a, enum ad_err *err, const char **detail);
 /* The stage that is being closed, for whoever waits for it. */
 const char *ad_app_stage(const struct ad_app *a);
 /* Bound addresses, "127.0.0.1:40217". */

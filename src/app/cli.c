@@ -62,6 +62,11 @@ static const struct ad_cli_option events_options[] = {
     { NULL, NULL, 0, NULL },
 };
 
+static const struct ad_cli_option url_options[] = {
+    URL_OPTION,
+    { NULL, NULL, 0, NULL },
+};
+
 static const struct ad_cli_option no_options[] = { { NULL, NULL, 0, NULL } };
 
 static const struct ad_cli_option global_options[] = {
@@ -77,12 +82,13 @@ const struct ad_command ad_commands[] = {
       ad_cmd_serve },
     { "check", "", "loads the configuration and lists all that is wrong with it", 0, 0,
       check_options, ad_cmd_check },
-    { "sync", "OBJECT | --all", "full sync by the running server; waits for its end", 0, 1,
-      sync_options, ad_cmd_sync },
+    { "sync", "OBJECT | --all", "full sync; waits for its end", 0, 1, sync_options, ad_cmd_sync },
     { "webhooks", "list | ensure | delete ID", "our webhooks at Attio", 1, 2, webhooks_options,
       ad_cmd_webhooks },
     { "events", "list | show ID | replay [ID] | discard [ID]", "the inbox", 1, 2, events_options,
       ad_cmd_events },
+    { "backup", "FILE", "a copy of the database into a new file, while it is in use", 1, 1,
+      url_options, ad_cmd_backup },
     { "version", "", "version, build, libraries", 0, 0, no_options, ad_cmd_version },
     { NULL, NULL, NULL, 0, 0, NULL, NULL },
 };

@@ -74,6 +74,7 @@ const char *ad_cli_source_dir(void);
 int ad_cli_exit(enum ad_err err);
 
 int ad_cmd_serve(const struct ad_cli *cli);
+int ad_cmd_backup(const struct ad_cli *cli);
 int ad_cmd_check(const struct ad_cli *cli);
 int ad_cmd_sync(const struct ad_cli *cli);
 int ad_cmd_webhooks(const struct ad_cli *cli);

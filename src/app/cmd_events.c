@@ -160,7 +160,7 @@ int ad_cmd_events(const struct ad_cli *cli)
         ad_cli_complain("events list, show, replay or discard; not \"%s\"", word);
         return AD_EXIT_USAGE;
     }
-    int code = ad_remote_open(cli, &r);
+    int code = ad_remote_open(cli, AD_NEED_DATABASE, &r);
     if (code) {
         return code;
     }

@@ -207,7 +207,7 @@ int ad_cmd_sync(const struct ad_cli *cli)
         ad_cli_complain("sync OBJECT, or sync --all");
         return AD_EXIT_USAGE;
     }
-    int code = ad_remote_open(cli, &f.r);
+    int code = ad_remote_open(cli, AD_NEED_ATTIO, &f.r);
     if (code) {
         return code;
     }

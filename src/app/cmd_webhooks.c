@@ -68,7 +68,7 @@ int ad_cmd_webhooks(const struct ad_cli *cli)
         ad_cli_complain("webhooks list, ensure or delete; not \"%s\"", word);
         return AD_EXIT_USAGE;
     }
-    int code = ad_remote_open(cli, &r);
+    int code = ad_remote_open(cli, AD_NEED_ATTIO, &r);
     if (code) {
         return code;
     }

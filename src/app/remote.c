@@ -22,6 +22,11 @@ struct ad_remote {
     struct ad_buf response;
     struct ad_timer timer;
     bool done;
+    /* without a server */
+    const struct ad_cli *cli;
+    enum ad_need need;
+    bool named; /* the server was, so it is meant */
+    struct ad_offline *offline;
 };
 
 /* --- Opening ------------------------------------------------------------------------------ */
@@ -48,6 +53,7 @@ static int find_server(const struct ad_cli *cli, struct ad_remote *r, struct ad_
     if (c->client_token) {
         (void)snprintf(r->authorization, sizeof(r->authorization), "Bearer %s", c->client_token);
     }
+    r->named = *r->shown || c->client_url;
     if (*r->shown) {
         return AD_EXIT_OK;
     }
@@ -97,7 +103,7 @@ static int connect_to(struct ad_remote *r)
     return AD_EXIT_OK;
 }
 
-int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out)
+int ad_remote_open(const struct ad_cli *cli, enum ad_need need, struct ad_remote **out)
 {
     struct ad_config c;
     struct ad_remote *r = ad_zalloc(sizeof(*r));
@@ -105,6 +111,8 @@ int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out)
         ad_cli_complain("no memory");
         return AD_EXIT_FAILED;
     }
+    r->cli = cli;
+    r->need = need;
     ad_arena_init(&r->arena, ARENA_MAX);
     ad_buf_init(&r->response, RESPONSE_MAX);
     int code = find_server(cli, r, &c);
@@ -134,6 +142,9 @@ static void wait_done(struct ad_remote *r)
 
 void ad_remote_close(struct ad_remote *r)
 {
+    if (r->offline) {
+        ad_offline_close(r->offline);
+    }
     if (r->client) {
         r->done = false;
         ad_http_client_close(r->client, on_closed, r);
@@ -171,6 +182,11 @@ static enum ad_err code_of(struct ad_str code)
     return AD_ERR_INTERNAL;
 }
 
+int ad_remote_exit(struct ad_str code)
+{
+    return ad_cli_exit(code_of(code));
+}
+
 static int complain_status(const struct ad_remote_answer *a)
 {
     struct ad_str code = ad_json_str(ad_json_get(a->doc, "code"));
@@ -185,20 +201,19 @@ static int complain_status(const struct ad_remote_answer *a)
                                                         : ad_cli_exit(code_of(code));
 }
 
-static int read_answer(struct ad_remote *r, const struct ad_http_call *call,
-                       struct ad_remote_answer *out)
+static int read_answer(struct ad_remote *r, unsigned status, struct ad_remote_answer *out)
 {
     struct ad_errinfo info;
-    *out = (struct ad_remote_answer){ .status = call->status, .text = ad_buf_str(&r->response) };
+    *out = (struct ad_remote_answer){ .status = status, .text = ad_buf_str(&r->response) };
     if (out->text.n) {
         enum ad_err err = ad_json_parse(&r->arena, out->text, NULL, &out->doc, &info);
-        if (err && call->status < 300) {
+        if (err && status < 300) {
             ad_cli_complain("what answers at %s is no attiod", r->shown);
             return AD_EXIT_FAILED;
         }
         out->data = ad_json_get(out->doc, "data");
     }
-    return call->status < 300 ? AD_EXIT_OK : complain_status(out);
+    return status < 300 ? AD_EXIT_OK : complain_status(out);
 }
 
 static int complain_call(const struct ad_remote *r, const struct ad_http_call *call)
@@ -206,11 +221,33 @@ static int complain_call(const struct ad_remote *r, const struct ad_http_call *c
     if (call->sent) {
         ad_cli_complain("%s: %s", r->shown, call->info.msg);
     } else {
-        ad_cli_complain("no server answers at %s; start attiod serve (commands that work on the "
-                        "database without a server come later)",
-                        r->shown);
+        ad_cli_complain("no server answers at %s; start attiod serve", r->shown);
     }
     return AD_EXIT_FAILED;
+}
+
+static int call_offline(struct ad_remote *r, const char *method, const char *path,
+                        struct ad_str body, struct ad_remote_answer *out)
+{
+    unsigned status = ad_offline_call(r->offline, method, path, body, &r->response);
+    if (status == 0) {
+        ad_cli_complain("no memory");
+        return AD_EXIT_FAILED;
+    }
+    return read_answer(r, status, out);
+}
+
+/* Nothing listens: whoever named no server gets along without. */
+static bool may_do_without(const struct ad_remote *r, const struct ad_http_call *call)
+{
+    return !r->named && !call->sent && call->err == AD_ERR_NETWORK;
+}
+
+static int call_without(struct ad_remote *r, const char *method, const char *path,
+                        struct ad_str body, struct ad_remote_answer *out)
+{
+    int code = ad_offline_open(r->cli, r->loop, r->need, &r->offline);
+    return code ? code : call_offline(r, method, path, body, out);
 }
 
 int ad_remote_call(struct ad_remote *r, const char *method, const char *path, struct ad_str body,
@@ -223,6 +260,9 @@ int ad_remote_call(struct ad_remote *r, const char *method, const char *path, st
     };
     ad_arena_reset(&r->arena);
     ad_buf_clear(&r->response);
+    if (r->offline) {
+        return call_offline(r, method, path, body, out);
+    }
     struct ad_http_call call = {
         .method = method,
         .path = ad_str_c(path),
@@ -241,7 +281,10 @@ int ad_remote_call(struct ad_remote *r, const char *method, const char *path, st
         return AD_EXIT_FAILED;
     }
     wait_done(r);
-    return call.err ? complain_call(r, &call) : read_answer(r, &call, out);
+    if (call.err && may_do_without(r, &call)) {
+        return call_without(r, method, path, body, out);
+    }
+    return call.err ? complain_call(r, &call) : read_answer(r, call.status, out);
 }
 
 /* --- Time --------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
-/* Commands that talk to the running server: one request after the other, each waited for. */
+/* Commands that talk to the running server, or where none runs do it themselves (app/offline.h): one
+ * request after the other, each waited for. */
 #ifndef AD_APP_REMOTE_H
 #define AD_APP_REMOTE_H
 
-#include "app/cli.h"
+#include "app/offline.h"
 #include "base/json.h"
 
 struct ad_remote; /* opaque */
@@ -15,15 +16,19 @@ struct ad_remote_answer {
     const struct ad_json *data; /* its "data" */
 };
 
-/* The server of --url or ATTIOD_URL, else the internal listener of the configuration. Returns an
- * exit code and has said why. */
-AD_MUST_CHECK int ad_remote_open(const struct ad_cli *cli, struct ad_remote **out);
+/* The server of --url or ATTIOD_URL; it must be there. Else the internal listener of the
+ * configuration or, when nothing listens there, the database itself: `need` says for what. `cli`
+ * lives until close. Returns an exit code and has said why. */
+AD_MUST_CHECK int ad_remote_open(const struct ad_cli *cli, enum ad_need need,
+                                 struct ad_remote **out);
 void ad_remote_close(struct ad_remote *r);
 
 /* AD_EXIT_OK for a 2xx answer; otherwise the exit code that the problem means, having said what
  * it is. `body` is JSON or absent. */
 AD_MUST_CHECK int ad_remote_call(struct ad_remote *r, const char *method, const char *path,
                                  struct ad_str body, struct ad_remote_answer *out);
+/* The exit code for an error named in an answer ("store_full", in either case). */
+int ad_remote_exit(struct ad_str code);
 /* Lets time pass. */
 void ad_remote_wait(struct ad_remote *r, unsigned ms);
 uint64_t ad_remote_now_ms(const struct ad_remote *r);

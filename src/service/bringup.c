@@ -13,6 +13,7 @@ struct ad_bringup {
     struct ad_service *s;
     enum step step;
     unsigned failures;
+    struct ad_errinfo last; /* why the last try of this step failed */
     struct ad_timer timer;
     struct ad_account_op op;
     struct ad_schema_wait wait;
@@ -47,6 +48,7 @@ static void step_failed(struct ad_bringup *b, enum ad_err err, const char *detai
     cap = cap < RETRY_CAP_MS ? cap : RETRY_CAP_MS;
     uint64_t wait = cap / 2 + ad_rand_below(&b->rand, cap / 2 + 1);
     b->failures++;
+    AD_IGNORE(ad_fail(&b->last, err, "%s", detail), "kept for whoever asks");
     ad_log(AD_LOG_WARN, "bringup_failed", AD_KC("step", step_names[b->step]), AD_KE("error", err),
            AD_KC("detail", detail), AD_KI("retry_in_ms", wait));
     ad_timer_start(b->s->o.timers, &b->timer, wait, on_timer);
@@ -55,7 +57,8 @@ static void step_failed(struct ad_bringup *b, enum ad_err err, const char *detai
 static void step_done(struct ad_bringup *b)
 {
     b->failures = 0;
-    b->step++;
+    b->last.code = AD_OK;
+    b->step = b->s->o.offline && b->step == SCHEMA ? DONE : b->step + 1;
     ad_timer_start(b->s->o.timers, &b->timer, 0, on_timer);
 }
 
@@ -129,7 +132,7 @@ static enum ad_err ask(struct ad_bringup *b)
 /* Dispatch may begin as soon as it is known whose events these are: at a restart SQL knows. */
 static void release(struct ad_service *s)
 {
-    if (ad_account_workspace_id(s->o.account).n && ad_schema_known(s->o.schema)) {
+    if (!s->o.offline && ad_account_workspace_id(s->o.account).n && ad_schema_known(s->o.schema)) {
         ad_dispatch_hold(s->dispatch, false);
     }
 }
@@ -193,6 +196,14 @@ void ad__bringup_start(struct ad_bringup *b)
 const char *ad__bringup_step(const struct ad_bringup *b)
 {
     return b->step == DONE ? NULL : step_names[b->step];
+}
+
+bool ad_service_is_up(const struct ad_service *s, enum ad_err *err, const char **detail)
+{
+    const struct ad_bringup *b = s->bringup;
+    *err = b->last.code;
+    *detail = b->last.msg;
+    return b->step == DONE || !ad_client_enabled(s->o.client);
 }
 
 static void on_close_timer(struct ad_timer *t)

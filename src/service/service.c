@@ -103,6 +103,7 @@ static enum ad_err open_parts(struct ad_service *s)
     err = err ? err : ad_pull_open(&p, &s->pull);
     err = err ? err : ad__schema_watch_open(s, &s->schema_watch);
     err = err ? err : ad__sync_open(s, &s->sync);
+    err = err ? err : ad__backups_open(s, &s->backups);
     return err ? err : ad__bringup_open(s, &s->bringup);
 }
 
@@ -157,6 +158,10 @@ void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx)
         s->closing_parts++;
         ad__sync_close(s->sync, ad__part_closed, s);
     }
+    if (s->backups) {
+        s->closing_parts++;
+        ad__backups_close(s->backups, ad__part_closed, s);
+    }
     if (s->bringup) {
         s->closing_parts++;
         ad__bringup_close(s->bringup, ad__part_closed, s);
@@ -198,6 +203,10 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
 enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info)
 {
     (void)info;
+    if (s->o.offline) {
+        ad__bringup_start(s->bringup);
+        return AD_OK;
+    }
     if (!ad_client_enabled(s->o.client)) {
         ad_log(AD_LOG_WARN, "attio_disabled", AD_KC("effect", "webhooks are stored and wait"));
         return AD_OK;

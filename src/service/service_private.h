@@ -21,6 +21,7 @@
 struct ad_sync;
 struct ad_bringup;
 struct ad_schema_watch;
+struct ad_backups;
 
 struct ad_ingest_state {
     struct ad_counter *accepted, *duplicate, *bad_signature, *malformed, *bad_key, *unavailable,
@@ -38,6 +39,7 @@ struct ad_service {
     struct ad_schema_watch *schema_watch;
     struct ad_sync *sync;
     struct ad_bringup *bringup;
+    struct ad_backups *backups;
     struct ad_ingest_state ingest;
     char *receiver; /* public_url and the webhook's path; NULL without a public URL */
     const struct ad_handler *handlers[AD__HANDLERS_MAX];
@@ -61,6 +63,10 @@ void ad__bringup_start(struct ad_bringup *b);
 void ad__bringup_close(struct ad_bringup *b, void (*done)(void *ctx), void *ctx);
 /* NULL when done; else what it is at, for status. */
 const char *ad__bringup_step(const struct ad_bringup *b);
+
+/* backup.c */
+AD_MUST_CHECK enum ad_err ad__backups_open(struct ad_service *s, struct ad_backups **out);
+void ad__backups_close(struct ad_backups *k, void (*done)(void *ctx), void *ctx);
 
 /* schema_watch.c: the handler that refreshes the schema when Attio says that attributes changed. */
 AD_MUST_CHECK enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out);

@@ -190,7 +190,7 @@ START_TEST(no_room_leaves_nothing_behind)
     struct rlimit limit;
     fill();
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    struct rlimit small = { .rlim_cur = 256 * 1024, .rlim_max = limit.rlim_max };
+    struct rlimit small = { .rlim_cur = UINT64_C(256) * 1024, .rlim_max = limit.rlim_max };
     ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
     enum ad_err err = backup(path);

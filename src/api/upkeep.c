@@ -1,0 +1,46 @@
+#include "api_private.h"
+
+#include "base/json_bind.h"
+#include "service/backup.h"
+
+/* --- Backup --- */
+
+static void answer_backup(struct ad_api *a, struct ad_exchange *x, unsigned status)
+{
+    struct ad_buf out;
+    ad_buf_init(&out, AD__API_ANSWER_MAX);
+    enum ad_err err = ad_service_backup_status(a->o.service, &out);
+    if (err) {
+        ad__api_problem(x, err, NULL);
+    } else {
+        ad__api_data(x, status, ad_buf_str(&out), AD__API_NO_CURSOR);
+    }
+    ad_buf_fini(&out);
+}
+
+void ad__api_backup_status(void *ctx, struct ad_exchange *x)
+{
+    answer_backup(ctx, x, 200);
+}
+
+void ad__api_backup(void *ctx, struct ad_exchange *x)
+{
+    static const char *const known[] = { "file", NULL };
+    struct wish {
+        struct ad_str file;
+    } wish = { AD_STR_NONE };
+    static const struct ad_json_field fields[] = {
+        AD_FIELD(STR, struct wish, file, "file", AD_REQUIRED),
+    };
+    struct ad_api *a = ctx;
+    struct ad_errinfo info = { .code = AD_OK };
+    const struct ad_json *doc;
+    enum ad_err err = ad__api_body(x, known, &doc, &info);
+    err = err ? err : ad_json_bind(doc, fields, AD_LEN(fields), &wish, &info);
+    err = err ? err : ad_service_backup_start(a->o.service, wish.file, &info);
+    if (err) {
+        ad__api_problem(x, err, info.msg);
+        return;
+    }
+    answer_backup(a, x, 202);
+}
