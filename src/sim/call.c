@@ -196,6 +196,20 @@ struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_
     return a;
 }
 
+bool ad_sim_is_busy(struct ad_sim_call *c, const struct ad_sim_record *r)
+{
+    bool entry = ad_sim_is_entry(r);
+    bool read = c->route->lane == AD_SIM_READ;
+    bool busy = entry ? !read && ad_sim_parent(r)->merging : r->merging;
+    if (busy) {
+        char id[37];
+        ad_sim_uuid_text(entry ? ad_sim_parent(r)->id : r->id, id);
+        ad_sim_fail(c, read ? 404 : 400, "invalid_request_error", "merge_in_progress",
+                    "The merge of record with ID \"%s\" is still being applied.", id);
+    }
+    return busy;
+}
+
 struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o,
                                          unsigned param)
 {
@@ -206,7 +220,7 @@ struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_
         ad_sim_missing(c, "%s with ID \"%.*s\" not found.",
                        o->kind == AD_SIM_LIST ? "Entry" : "Record", AD_FMT(ref));
     }
-    return r;
+    return r && ad_sim_is_busy(c, r) ? NULL : r;
 }
 
 static void check_number(struct ad_sim_call *c, const char *name, int64_t min, int64_t max,

@@ -40,6 +40,8 @@ struct ad_sim_call {
     struct ad_buf *out; /* empty at first */
     unsigned status;
     bool scored; /* gets x-attio-record-query-score */
+    int64_t score;
+    int64_t retry_after_s; /* Retry-After as the time when this wall clock second begins; 0: none */
     struct ad_sim_issue issues[AD_SIM_ISSUES_MAX];
     size_t issues_n;
 };
@@ -49,6 +51,8 @@ void ad_sim_fail(struct ad_sim_call *c, unsigned status, const char *type, const
                  const char *fmt, ...) AD_PRINTF(5, 6);
 /* 400 invalid_request_error with a code. */
 #define ad_sim_bad(c, code, ...) ad_sim_fail(c, 400, "invalid_request_error", code, __VA_ARGS__)
+/* 429, to be tried again with the next second of the clock; counted by the trace. */
+void ad_sim_refuse_rate(struct ad_sim_call *c);
 /* 404 not_found. */
 #define ad_sim_missing(c, ...) \
     ad_sim_fail(c, 404, "invalid_request_error", "not_found", __VA_ARGS__)
@@ -92,6 +96,9 @@ struct ad_sim_attr *ad_sim_call_attr(struct ad_sim_call *c, const struct ad_sim_
                                      unsigned param);
 struct ad_sim_record *ad_sim_call_record(struct ad_sim_call *c, const struct ad_sim_object *o,
                                          unsigned param);
+/* True: the record, or the one an entry is about, is still being merged and this call may not have
+ * it; 404 for reads and 400 for writes has been set. Entries can be read all the time. */
+bool ad_sim_is_busy(struct ad_sim_call *c, const struct ad_sim_record *r);
 
 /* limit and offset of a query string. False: the 400 has been set. */
 bool ad_sim_paging(struct ad_sim_call *c, int64_t min, int64_t max, int64_t *limit,
@@ -111,6 +118,7 @@ extern const struct ad_sim_route ad_sim_attribute_routes[];
 extern const struct ad_sim_route ad_sim_option_routes[];
 extern const struct ad_sim_route ad_sim_record_routes[];
 extern const struct ad_sim_route ad_sim_page_routes[];
+extern const struct ad_sim_route ad_sim_merge_routes[];
 extern const struct ad_sim_route ad_sim_history_routes[];
 extern const struct ad_sim_route ad_sim_workspace_routes[];
 extern const struct ad_sim_route ad_sim_webhook_routes[];

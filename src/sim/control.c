@@ -121,6 +121,8 @@ static void get_deliveries(struct ad_sim_call *c)
 const struct ad_sim_route ad_sim_control_routes[] = {
     { AD_HTTP_GET, "/_sim/faults", ad_sim_faults_get, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/faults", ad_sim_faults_post, AD_SIM_READ, true },
+    { AD_HTTP_GET, "/_sim/limits", ad_sim_limits_get, AD_SIM_READ, false },
+    { AD_HTTP_POST, "/_sim/limits", ad_sim_limits_post, AD_SIM_READ, true },
     { AD_HTTP_POST, "/_sim/clock", post_clock, AD_SIM_READ, true },
     { AD_HTTP_GET, "/_sim/edit", ad_sim_edits_get, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/edit", ad_sim_edits_post, AD_SIM_READ, true },

@@ -529,6 +529,29 @@ bool ad_sim_filter_match(const struct ad_sim_filter *f, const struct ad_sim_reco
     return f->n == 0 || f->stack[0];
 }
 
+/* --- What it costs --- */
+
+#define OPS_WITHIN (AD_SIM_CONTAINS | AD_SIM_STARTS | AD_SIM_ENDS)
+
+static size_t pred_points(const struct ad_sim_pred *p)
+{
+    size_t points = (p->hops_n - 1) * 4;
+    for (const struct ad_sim_cond *c = p->conds; c; c = c->next) {
+        points += p->hops_n > 1 || p->hops[0]->made == AD_SIM_STORED;
+        points += (c->op & OPS_WITHIN) ? 2 : 0;
+    }
+    return points;
+}
+
+size_t ad_sim_filter_points(const struct ad_sim_filter *f)
+{
+    size_t points = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        points += f->ops[i].code == OP_PRED ? pred_points(f->ops[i].pred) : 0;
+    }
+    return points;
+}
+
 /* --- Sorts --- */
 
 bool ad_sim_sort_compile(const struct ad_sim_store *s, const struct ad_sim_object *o,

@@ -60,6 +60,10 @@ struct ad_sim_query {
     size_t limit, offset;
     struct ad_arena *arena;
 };
+/* How much is asked of each record: a point a comparison, two more for a search within text, four
+ * for each step of a path; two a sort. What the indexes answer is free. */
+size_t ad_sim_query_points(const struct ad_sim_query *q);
+size_t ad_sim_filter_points(const struct ad_sim_filter *f);
 /* The page asked for, on the arena. */
 const struct ad_sim_record **ad_sim_query_run(const struct ad_sim_query *q, size_t *n);
 

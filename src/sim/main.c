@@ -17,6 +17,7 @@ static const char usage[] =
     "  --ties N                so many of the oldest people share one created_at\n"
     "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no "
     "limit\n"
+    "  --merge old|new         what merging two records does: into the first, or into a third\n"
     "  --limits on|off         Attio's 100 reads and 25 writes per second\n"
     "  --workspace-slug SLUG   default sim\n"
     "  --log-level debug|info|warn|error\n"
@@ -50,6 +51,12 @@ static bool take_limits(const char *s, bool *out)
 {
     *out = strcmp(s, "on") == 0;
     return *out || strcmp(s, "off") == 0;
+}
+
+static bool take_merge(const char *s, bool *old)
+{
+    *old = strcmp(s, "old") == 0;
+    return *old || strcmp(s, "new") == 0;
 }
 
 static bool take_listen(const char *s, struct ad_endpoint *out)
@@ -86,6 +93,9 @@ static bool take(struct arguments *a, const char *name, const char *value)
     }
     if (strcmp(name, "--workspace-slug") == 0) {
         return take_text(value, &a->sim.slug);
+    }
+    if (strcmp(name, "--merge") == 0) {
+        return take_merge(value, &a->sim.merge_old);
     }
     if (strcmp(name, "--limits") == 0) {
         return take_limits(value, &a->sim.limits);

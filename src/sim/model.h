@@ -98,6 +98,7 @@ struct ad_sim_record {
     struct ad_sim_past *past; /* newest first */
     uint8_t actor;            /* who created it */
     bool deleted;             /* kept while something still points here */
+    bool merging;             /* made by a merge that is still being applied: cannot be read */
 };
 
 /* What a record of a list is. */
@@ -209,6 +210,20 @@ struct ad_sim_shadow {
     uint64_t at_ms;
 };
 
+/* How records are merged (merge.c). Attio's meaning changed in 2026. Old: the secondary's values go
+ * into the primary, which survives; one record.merged. New: both become a third record; two events,
+ * each naming one original. Either way the primary's values come first, relationships and list
+ * entries move along, and what refers to an original follows, with its own record.updated. */
+struct ad_sim_merge_rules {
+    bool old;
+    uint64_t apply_ms; /* how long the result cannot be read */
+};
+
+struct ad_sim_merging {
+    struct ad_sim_record *record;
+    uint64_t until_ms;
+};
+
 struct ad_sim_store {
     const struct ad_clock *clock;
     uint8_t workspace_id[16];
@@ -223,6 +238,9 @@ struct ad_sim_store {
     void *on_event_ctx;
     struct ad_sim_record *graves; /* deleted records, chained through their nodes */
     int64_t last_ns;              /* time stamps never go back */
+    struct ad_sim_merge_rules merge;
+    struct ad_sim_merging *merging; /* merges still being applied */
+    size_t merging_n;
     bool shadowing;
     struct ad_sim_shadow shadows[AD_SIM_SHADOWS]; /* ring */
     size_t shadows_n;
@@ -302,6 +320,12 @@ struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t create
                                          uint8_t actor);
 struct ad_sim_entry *ad_sim_entry_seed(struct ad_sim_object *list, struct ad_sim_record *parent,
                                        int64_t created_ns, uint8_t actor);
+
+/* The surviving or new record. Both are of one object, not the same, and neither is merging. */
+struct ad_sim_record *ad_sim_merge(struct ad_sim_store *s, struct ad_sim_record *primary,
+                                   struct ad_sim_record *secondary, uint8_t actor);
+/* Makes readable what has been applied by now. Called before each request. */
+void ad_sim_merges_settle(struct ad_sim_store *s);
 
 /* Which entries a record has (listed.c). */
 static inline bool ad_sim_is_entry(const struct ad_sim_record *r)

@@ -1,6 +1,7 @@
 /* Pages of records and entries: query with filter, sorts, limit and offset. */
 #include "call.h"
 #include "filter.h"
+#include "sim.h"
 
 #define PAGE_DEFAULT 500
 /* Attio names no maximum; a larger page is refused rather than cut, so that nobody relies on it. */
@@ -81,12 +82,23 @@ static void answer_page(struct ad_sim_call *c, const struct ad_sim_record **page
     ad_sim_pen_done(&p);
 }
 
+/* Attio says what goes in (sorts, filters, the number of records) and not how. */
+static bool score_ok(struct ad_sim_call *c, const struct ad_sim_query *q)
+{
+    c->score = (int64_t)(ad_sim_query_points(q) * q->object->n / 1000);
+    if (ad_sim_limits_take_score(&c->sim->limits, c->score, ad_mono_ms(c->sim->clock))) {
+        return true;
+    }
+    ad_sim_refuse_rate(c);
+    return false;
+}
+
 static void query_set(struct ad_sim_call *c)
 {
     struct ad_sim_query q = { .store = c->store, .arena = c->arena };
     c->scored = true;
     q.object = ad_sim_call_set(c, 0);
-    if (q.object && query_parse(c, &q)) {
+    if (q.object && query_parse(c, &q) && score_ok(c, &q)) {
         size_t n = 0;
         const struct ad_sim_record **page = ad_sim_query_run(&q, &n);
         answer_page(c, page, n);

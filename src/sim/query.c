@@ -113,6 +113,12 @@ static const struct ad_sim_record *look_up(const struct ad_sim_query *q,
     return ad_sim_unique_find(a, key);
 }
 
+/* What is still being merged is on no page. */
+static bool is_shown(const struct ad_sim_record *r)
+{
+    return r && !r->merging;
+}
+
 static bool has(const struct ad_sim_record **list, size_t n, const struct ad_sim_record *r)
 {
     for (size_t i = 0; i < n; i++) {
@@ -145,7 +151,7 @@ static const struct ad_sim_record **gather_few(const struct ad_sim_query *q,
     *n = 0;
     for (size_t i = 0; i < keys_n; i++) {
         const struct ad_sim_record *r = look_up(q, a, keys[i]);
-        if (r && !has(found, *n, r) && (whole || ad_sim_filter_match(q->filter, r))) {
+        if (is_shown(r) && !has(found, *n, r) && (whole || ad_sim_filter_match(q->filter, r))) {
             found[(*n)++] = r;
         }
     }
@@ -215,6 +221,17 @@ static int compare(const void *a, const void *b, void *ctx)
         }
     }
     return by_creation(a, b);
+}
+
+size_t ad_sim_query_points(const struct ad_sim_query *q)
+{
+    size_t points = ad_sim_filter_points(q->filter);
+    for (size_t i = 0; i < q->sorts_n; i++) {
+        const struct ad_sim_sort *s = &q->sorts[i];
+        points += s->hops_n > 1 || s->hops[0]->made == AD_SIM_STORED ? 2 : 0;
+        points += (s->hops_n - 1) * 4;
+    }
+    return points;
 }
 
 /* --- The page --- */

@@ -94,9 +94,9 @@ static void assert_parsed(struct ad_sim_write *w, struct ad_sim_attr *by)
     for (size_t i = 0; i < w->n; i++) {
         w->drafts[i].prepend = w->drafts[i].attr == by && by->multi;
     }
-    if (r) {
+    if (r && !ad_sim_is_busy(w->call, r)) {
         update(w, r);
-    } else {
+    } else if (!r) {
         insert(w);
     }
 }
@@ -155,6 +155,9 @@ static void get_record(struct ad_sim_call *c)
     }
     bool ok = ad_sim_uuid_parse(c->x->params[1], id);
     const struct ad_sim_record *r = ok ? ad_sim_record_find(o, id) : NULL;
+    if (r && ad_sim_is_busy(c, r)) {
+        return;
+    }
     if (r) {
         r = ad_sim_as_of(c, r);
     } else if (ok && c->stale_since_ms) {

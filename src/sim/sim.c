@@ -156,18 +156,21 @@ static void add_common_headers(struct pending *p, const struct ad_sim_call *c)
         add_header(p, "x-accurate-at", ad_arena_str(c->arena, at));
     }
     if (c->scored) {
-        add_header(p, "x-attio-record-query-score", AD_STR("0"));
+        add_header(p, "x-attio-record-query-score",
+                   ad_arena_fmt(c->arena, "%lld", (long long)c->score));
+    }
+    if (c->retry_after_s) {
+        add_header(p, "Retry-After",
+                   ad_arena_str(c->arena, ad_http_date_format(c->retry_after_s, text)));
     }
 }
 
-static void refuse_rate(struct pending *p, struct ad_sim_call *c)
+void ad_sim_refuse_rate(struct ad_sim_call *c)
 {
-    char text[AD_TIME_MAX];
-    int64_t next_s = ad_wall_ns(p->sim->clock) / AD_NS_PER_S + 1;
-    p->sim->trace.limited++;
+    c->sim->trace.limited++;
+    c->retry_after_s = ad_wall_ns(c->sim->clock) / AD_NS_PER_S + 1;
     ad_sim_fail(c, 429, "rate_limit_error", "rate_limit_exceeded",
                 "Rate limit exceeded, please try again later");
-    add_header(p, "Retry-After", ad_arena_str(c->arena, ad_http_date_format(next_s, text)));
 }
 
 static void refuse_token(struct ad_sim_call *c)
@@ -181,7 +184,7 @@ static void refuse_token(struct ad_sim_call *c)
 static void fail_on_purpose(struct pending *p, struct ad_sim_call *c)
 {
     if (p->harm.status == 429) {
-        refuse_rate(p, c);
+        ad_sim_refuse_rate(c);
     } else if (p->harm.status == 401) {
         refuse_token(c);
     } else {
@@ -249,7 +252,7 @@ static void run_attio(struct pending *p, struct ad_sim_call *c)
         refuse_token(c);
     } else if (!ad_sim_limits_take(&sim->limits, c->route->lane, ad_mono_ms(sim->clock))) {
         sim->trace.violations++;
-        refuse_rate(p, c);
+        ad_sim_refuse_rate(c);
     } else {
         if (p->harm.kind == AD_SIM_FAULT_STALE && c->route->lane == AD_SIM_READ) {
             uint64_t now_ms = ad_mono_ms(sim->clock);
@@ -271,6 +274,7 @@ void ad_sim_handle(void *ctx, struct ad_exchange *x)
         .sim = sim, .store = &sim->store, .x = x, .arena = x->arena, .out = &sim->out, .status = 200
     };
     ad_buf_clear(&sim->out);
+    ad_sim_merges_settle(&sim->store);
     bool control = ad_str_starts(x->path, AD_STR("/_sim/"));
     c.route = find_route(&c);
     if (!control) {
@@ -317,7 +321,8 @@ static void mount_all(struct ad_sim *sim)
     static const struct ad_sim_route *const tables[] = {
         ad_sim_workspace_routes, ad_sim_object_routes,  ad_sim_attribute_routes,
         ad_sim_option_routes,    ad_sim_record_routes,  ad_sim_page_routes,
-        ad_sim_history_routes,   ad_sim_webhook_routes, ad_sim_control_routes
+        ad_sim_merge_routes,     ad_sim_history_routes, ad_sim_webhook_routes,
+        ad_sim_control_routes
     };
     struct ad_errinfo info = { 0 };
     struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH |
@@ -347,6 +352,7 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     sim->wires.timers = sim->timers;
     ad_rand_seed(&sim->rand, opts->seed ^ UINT64_C(0x65786563));
     ad_sim_store_init(&sim->store, sim->clock, opts->seed, opts->slug);
+    sim->store.merge.old = opts->merge_old;
     ad_sim_seed_schema(&sim->store);
     ad_sim_seed_records(&sim->store, &opts->sizes);
     ad_sim_webhooks_open(&sim->webhooks, loop, &sim->store, opts->seed);
@@ -424,6 +430,7 @@ void ad_sim_close(struct ad_sim *sim, void (*done)(void *ctx), void *ctx)
 
 void ad_sim_fini(struct ad_sim *sim)
 {
+    ad_sim_limits_fini(&sim->limits);
     ad_sim_faults_clear(&sim->faults);
     ad_sim_trace_fini(&sim->trace);
     ad_sim_store_fini(&sim->store);

@@ -13,10 +13,17 @@
 #include "seed.h"
 #include "webhooks.h"
 
-/* --- Attio's limits: 100 reads and 25 writes in a sliding second (limits.c) --- */
+/* --- Attio's limits (limits.c) ---
+ *
+ * 100 reads, 25 writes and 5 merges in a sliding second; the score of one query, and the sum of all
+ * scores in ten sliding seconds. Attio does not publish the two last numbers: ours are settable. */
 
 #define AD_SIM_READS 100
 #define AD_SIM_WRITES 25
+#define AD_SIM_MERGES 5
+#define AD_SIM_SCORE_QUERY 20000
+#define AD_SIM_SCORE_WINDOW 100000
+#define AD_SIM_SCORE_MS 10000
 
 struct ad_sim_window {
     uint64_t at_ms[AD_SIM_READS]; /* ring of the last accepted */
@@ -24,14 +31,28 @@ struct ad_sim_window {
     bool full;
 };
 
+struct ad_sim_scored {
+    uint64_t at_ms;
+    int64_t score;
+};
+
 struct ad_sim_limits {
     bool on;
-    struct ad_sim_window lanes[AD_SIM_LANES];
+    struct ad_sim_window lanes[AD_SIM_LANES], merges;
+    int64_t score_query, score_window; /* the most that is allowed */
+    struct ad_sim_scored *scores; /* queries taken in the last ten seconds that cost anything */
+    size_t scores_n, scores_cap;
 };
 
 void ad_sim_limits_init(struct ad_sim_limits *l, bool on);
+void ad_sim_limits_fini(struct ad_sim_limits *l);
 /* True: take it; counts it. */
 bool ad_sim_limits_take(struct ad_sim_limits *l, enum ad_sim_lane lane, uint64_t now_ms);
+bool ad_sim_limits_take_merge(struct ad_sim_limits *l, uint64_t now_ms);
+bool ad_sim_limits_take_score(struct ad_sim_limits *l, int64_t score, uint64_t now_ms);
+/* GET and POST /_sim/limits. */
+void ad_sim_limits_get(struct ad_sim_call *c);
+void ad_sim_limits_post(struct ad_sim_call *c);
 
 /* --- What was asked (trace.c) --- */
 
@@ -154,6 +175,7 @@ struct ad_sim_opts {
     struct ad_sim_sizes sizes;
     uint64_t seed, rate_per_url;
     bool limits;
+    bool merge_old;
 };
 
 struct ad_sim {
