@@ -3,7 +3,7 @@
 #include "store_private.h"
 #include "types.h"
 
-void ad__sim_emit_id(struct ad_sim_event *event, const char *key, const uint8_t *id)
+void ad_sim_event_id(struct ad_sim_event *event, const char *key, const uint8_t *id)
 {
     event->ids[event->n].key = key;
     event->ids[event->n++].id = id;
@@ -18,15 +18,15 @@ void ad__sim_emit_record(struct ad_sim_store *s, enum ad__sim_happening what,
     };
     bool entry = ad_sim_is_entry(r);
     struct ad_sim_event event = { .type = types[r->object->kind][what], .actor = actor };
-    ad__sim_emit_id(&event, "id.workspace_id", s->workspace_id);
-    ad__sim_emit_id(&event, entry ? "id.list_id" : "id.object_id", r->object->id);
-    ad__sim_emit_id(&event, entry ? "id.entry_id" : "id.record_id", r->id);
+    ad_sim_event_id(&event, "id.workspace_id", s->workspace_id);
+    ad_sim_event_id(&event, entry ? "id.list_id" : "id.object_id", r->object->id);
+    ad_sim_event_id(&event, entry ? "id.entry_id" : "id.record_id", r->id);
     if (a) {
-        ad__sim_emit_id(&event, "id.attribute_id", a->id);
+        ad_sim_event_id(&event, "id.attribute_id", a->id);
     }
     if (entry) {
-        ad__sim_emit_id(&event, "parent_object_id", ad_sim_parent(r)->object->id);
-        ad__sim_emit_id(&event, "parent_record_id", ad_sim_parent(r)->id);
+        ad_sim_event_id(&event, "parent_object_id", ad_sim_parent(r)->object->id);
+        ad_sim_event_id(&event, "parent_record_id", ad_sim_parent(r)->id);
     }
     ad_sim_emit(s, &event);
 }

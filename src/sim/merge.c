@@ -86,11 +86,11 @@ static void emit_merged(const struct ad__sim_change *c, const struct ad_sim_reco
                         const struct ad_sim_record *original)
 {
     struct ad_sim_event event = { .type = "record.merged", .actor = c->actor };
-    ad__sim_emit_id(&event, "id.workspace_id", c->store->workspace_id);
-    ad__sim_emit_id(&event, "id.object_id", result->object->id);
-    ad__sim_emit_id(&event, "id.record_id", result->id);
-    ad__sim_emit_id(&event, "duplicate_object_id", original->object->id);
-    ad__sim_emit_id(&event, "duplicate_record_id", original->id);
+    ad_sim_event_id(&event, "id.workspace_id", c->store->workspace_id);
+    ad_sim_event_id(&event, "id.object_id", result->object->id);
+    ad_sim_event_id(&event, "id.record_id", result->id);
+    ad_sim_event_id(&event, "duplicate_object_id", original->object->id);
+    ad_sim_event_id(&event, "duplicate_record_id", original->id);
     ad_sim_emit(c->store, &event);
 }
 

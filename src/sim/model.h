@@ -200,6 +200,8 @@ struct ad_sim_event {
     unsigned n;
     uint8_t actor;
 };
+/* One id more. */
+void ad_sim_event_id(struct ad_sim_event *event, const char *key, const uint8_t *id);
 typedef void (*ad_sim_event_cb)(void *ctx, const struct ad_sim_event *event);
 
 /* A record as it was before a change, for stale reads. */

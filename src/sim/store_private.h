@@ -38,7 +38,6 @@ enum ad__sim_happening { AD__SIM_CREATED, AD__SIM_UPDATED, AD__SIM_DELETED };
 /* record.* or list-entry.*; `a` only when one attribute changed. */
 void ad__sim_emit_record(struct ad_sim_store *s, enum ad__sim_happening what,
                          const struct ad_sim_record *r, const struct ad_sim_attr *a, uint8_t actor);
-void ad__sim_emit_id(struct ad_sim_event *event, const char *key, const uint8_t *id);
 bool ad__sim_apply(const struct ad__sim_change *c, struct ad_sim_record *r, struct ad_sim_draft *d);
 /* One side of a relationship loses a reference; the event names that side. */
 void ad__sim_drop_reference(const struct ad__sim_change *c, struct ad_sim_record *from,
