@@ -26,9 +26,12 @@
  *   checkbox                           0 or 1
  *   location, personal-name, interaction and unknown types: JSON object
  *   any type that holds several values: JSON array of the above; its properties are those of the
- *   first value
+ *   first value. Several references to records of more than one object: array of objects
+ *   {"target_object", "target_record_id"}
  *
- * No value is NULL. Times are Attio's own text. _raw is the record as Attio sent it, whole. Table and
+ * No value is NULL. Times are Attio's own text, to the nanosecond. A number is an integer where it
+ * is whole and within 64 bits, else the nearest double; a decimal that no double holds has its exact
+ * text in _raw. _raw is the record as Attio sent it, whole. Table and
  * views follow the schema while running: before an operation on an object whose generation changed,
  * columns are added and views made anew. An archived attribute leaves the views; its column stays,
  * and is written again when it is restored.

@@ -62,6 +62,7 @@ struct ad_attribute {
     struct ad_str type_name; /* as Attio said it */
     bool multiselect, writable, required, unique, system;
     bool archived;       /* or no longer listed */
+    bool many_targets;   /* a reference to records of more than one object */
     unsigned position;   /* order of first sight: column order; never reused */
     struct ad_list link; /* object->attributes */
 };

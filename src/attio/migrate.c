@@ -117,11 +117,15 @@ static const char list_table[] = "CREATE TABLE attiod_list ("
                                  " parents TEXT,"
                                  " gone INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* NULL until the next refresh: the same as 0. */
+static const char attribute_columns[] =
+    "ALTER TABLE attiod_attribute ADD COLUMN many_targets INTEGER;";
+
 /* One row a version; each part of it is a constant script. */
 #define PARTS_MAX 8
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns, list_table },
+    { compatible_2, webhook_columns, list_table, attribute_columns },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

@@ -488,7 +488,9 @@ static enum ad_err make_digest(struct ad_shape *shape)
     put(&b, LAYOUT);
     put_upsert(&b, shape);
     for (unsigned i = 0; i < shape->columns_n; i++) {
-        ad_buf_fmt(&b, " %d", (int)shape->columns[i].kind);
+        const struct ad_column *c = &shape->columns[i];
+        bool many = c->attribute && c->attribute->many_targets;
+        ad_buf_fmt(&b, " %d%s", (int)c->kind, many ? "+" : "");
     }
     ad_buf_put(&b, ad_buf_str(&shape->views));
     enum ad_err err = ad_buf_status(&b);

@@ -114,26 +114,34 @@ static struct ad_value number(const struct ad_json *v)
     return ad_json_f64(v, &real) ? AD_V_F64(real) : AD_V_TEXT(v->str);
 }
 
-/* A scalar as its column's kind has it; what does not fit is kept as text rather than lost. */
-static struct ad_value scalar(const struct ad_json *v)
+/* A scalar as its column's kind has it; what does not fit is kept as text rather than lost. A text
+ * that is a number becomes one in a numeric column: SQL's affinity sees to it. */
+static struct ad_value scalar(const struct ad_json *v, enum ad_column_kind kind)
 {
     bool yes;
     if (is_null(v)) {
         return AD_V_NULL;
     }
-    if (ad_json_bool(v, &yes)) {
+    if (kind != AD_COLUMN_TEXT && ad_json_bool(v, &yes)) {
         return AD_V_I64(yes);
     }
-    if (ad_json_is(v, AD_JSON_NUMBER)) {
+    if (kind == AD_COLUMN_NUMBER && ad_json_is(v, AD_JSON_NUMBER)) {
         return number(v);
     }
     return AD_V_TEXT(ad_json_is(v, AD_JSON_STRING) ? v->str : v->raw);
 }
 
-static void write_value(struct ad_json_writer *w, const struct ad_type_shape *type,
+/* Of several references an id alone would not tell whose. */
+static bool is_object(const struct ad_attribute *a)
+{
+    return !ad__type_shape(a->type)->main.path || (a->multiselect && a->many_targets);
+}
+
+static void write_value(struct ad_json_writer *w, const struct ad_attribute *a,
                         const struct ad_json *v)
 {
-    if (type->main.path) {
+    const struct ad_type_shape *type = ad__type_shape(a->type);
+    if (!is_object(a)) {
         const struct ad_json *main = ad_json_path(v, type->main.path);
         if (main) {
             ad_json_w_value(w, main);
@@ -163,7 +171,6 @@ static void write_value(struct ad_json_writer *w, const struct ad_type_shape *ty
 static enum ad_err json(struct ad_arena *arena, const struct ad_attribute *a,
                         const struct ad_json *list, struct ad_value *out)
 {
-    const struct ad_type_shape *type = ad__type_shape(a->type);
     struct ad_json_writer w;
     struct ad_buf b;
     ad_buf_init(&b, JSON_MAX);
@@ -171,11 +178,11 @@ static enum ad_err json(struct ad_arena *arena, const struct ad_attribute *a,
     if (a->multiselect) {
         ad_json_arr(&w);
         AD_JSON_FOREACH (v, list) {
-            write_value(&w, type, v);
+            write_value(&w, a, v);
         }
         ad_json_end(&w);
     } else {
-        write_value(&w, type, list->child);
+        write_value(&w, a, list->child);
     }
     enum ad_err err = ad_json_write_done(&w);
     struct ad_str text = err ? AD_STR_NONE : ad_arena_str(arena, ad_buf_str(&b));
@@ -201,7 +208,7 @@ static enum ad_err slot_values(const struct ad_shape *shape, const struct ad_slo
         } else {
             const struct ad_property *p =
                 c->property ? c->property : &ad__type_shape(slot->attribute->type)->main;
-            values[i] = scalar(ad_json_path(list->child, p->path));
+            values[i] = scalar(ad_json_path(list->child, p->path), c->kind);
         }
     }
     return AD_OK;
@@ -230,7 +237,7 @@ static struct ad_value fixed_value(const struct ad_property *p, const struct ad_
 {
     const struct ad_json *v = ad_json_path(record, p->path);
     if (p->kind != AD_COLUMN_JSON || is_null(v)) {
-        return scalar(v);
+        return scalar(v, p->kind);
     }
     return ad_json_is(v, AD_JSON_ARRAY) && v->count == 0 ? AD_V_NULL : AD_V_TEXT(v->raw);
 }

@@ -17,7 +17,7 @@
 #define PAGES_MAX 20
 #define ARENA_MAX ((size_t)64 << 20)
 
-enum { OBJECT_VALUES = 7, LIST_VALUES = 7, ATTRIBUTE_VALUES = 12 };
+enum { OBJECT_VALUES = 7, LIST_VALUES = 7, ATTRIBUTE_VALUES = 13 };
 
 static const struct ad_sql object_sql = {
     .sqlite = "INSERT INTO attiod_object"
@@ -35,13 +35,13 @@ static const struct ad_sql list_sql = {
 static const struct ad_sql attribute_sql = {
     .sqlite = "INSERT INTO attiod_attribute"
               " (object_id, attribute_id, position, slug, title, type, multiselect, writable,"
-              " required, is_unique, archived, system)"
-              " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+              " required, is_unique, archived, system, many_targets)"
+              " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
               " ON CONFLICT (object_id, attribute_id) DO UPDATE SET slug = excluded.slug,"
               " title = excluded.title, type = excluded.type, multiselect = excluded.multiselect,"
               " writable = excluded.writable, required = excluded.required,"
               " is_unique = excluded.is_unique, archived = excluded.archived,"
-              " system = excluded.system",
+              " system = excluded.system, many_targets = excluded.many_targets",
 };
 
 /* An object or a list as Attio listed it. */
@@ -136,7 +136,8 @@ static bool same_attribute(const struct ad_attribute *a, const struct ad_attribu
     return same_str(a->slug, b->slug) && same_str(a->title, b->title) &&
            same_str(a->type_name, b->type_name) && a->multiselect == b->multiselect &&
            a->writable == b->writable && a->required == b->required && a->unique == b->unique &&
-           a->archived == b->archived && a->system == b->system;
+           a->archived == b->archived && a->system == b->system &&
+           a->many_targets == b->many_targets;
 }
 
 static bool change_object(struct ad_refresh *r, struct ad_schema_object *o,
@@ -316,6 +317,7 @@ static void attribute_values(struct ad_str object_id, const struct ad_attribute 
     v[9] = AD_V_I64(a->unique);
     v[10] = AD_V_I64(a->archived);
     v[11] = AD_V_I64(a->system);
+    v[12] = AD_V_I64(a->many_targets);
 }
 
 static void on_stored(struct ad_store_req *req)
@@ -462,6 +464,11 @@ static enum ad_err read_attribute(struct ad_refresh *r, struct ad_object *o,
         return AD_ERR_PROTOCOL;
     }
     a->type = ad_attr_type_parse(a->type_name);
+    if (a->type == AD_ATTR_RECORD_REFERENCE) { /* null: to records of any object */
+        const struct ad_json *allowed =
+            ad_json_path(v, "config.record_reference.allowed_object_ids");
+        a->many_targets = !ad_json_is(allowed, AD_JSON_ARRAY) || allowed->count != 1;
+    }
     enum ad_err err = keep_listed(r, &a->id);
     err = err ? err : keep_listed(r, &a->slug);
     err = err ? err : keep_listed(r, &a->title);

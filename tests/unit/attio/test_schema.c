@@ -282,6 +282,31 @@ START_TEST(lists_come_with_objects_and_have_slugs_of_their_own)
 }
 END_TEST
 
+START_TEST(references_say_whether_they_go_to_several_objects)
+{
+#define REFERENCE(id, slug, allowed)                                                       \
+    "{\"id\":{\"attribute_id\":\"" id "\"},\"api_slug\":\"" slug                           \
+    "\",\"type\":\"record-reference\",\"config\":{\"record_reference\":{\"allowed_object_" \
+    "ids\":" allowed "}}}"
+    usual();
+    people = DATA(REFERENCE(A(1), "one", "[\"" O(1) "\"]") "," REFERENCE(
+        A(2), "two", "[\"" O(1) "\",\"" O(2) "\"]") "," REFERENCE(A(3), "any", "null"));
+    ck_assert_int_eq(refresh(), AD_OK);
+    for (int round = 0; round < 2; round++) {
+        ck_assert(!find_attribute("one")->many_targets);
+        ck_assert(find_attribute("two")->many_targets);
+        ck_assert(find_attribute("any")->many_targets);
+        schema_close();
+        schema_open();
+    }
+    people = DATA(REFERENCE(A(1), "one", "null"));
+    uint64_t was = find("people")->generation;
+    ck_assert_int_eq(refresh(), AD_OK);
+    ck_assert(find_attribute("one")->many_targets);
+    ck_assert_uint_gt(find("people")->generation, was);
+}
+END_TEST
+
 START_TEST(a_list_that_is_renamed_or_deleted_changes_what_we_know)
 {
     usual();
@@ -570,6 +595,7 @@ static Suite *schema_suite(void)
         generations_rise_with_changes_only_and_positions_stay,
         slugs_move_between_objects,
         lists_come_with_objects_and_have_slugs_of_their_own,
+        references_say_whether_they_go_to_several_objects,
         a_list_that_is_renamed_or_deleted_changes_what_we_know,
         lists_we_may_not_see_stay_as_they_were,
         all_kinds_come_one_after_the_other,
