@@ -16,14 +16,6 @@
 
 struct ad_http_client; /* opaque */
 
-/* How connections are made; as ad_dial_start and ad_dial_cancel, which are the default. For TLS,
- * and for tests without sockets. */
-struct ad_dialer {
-    enum ad_err (*start)(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
-                         const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb);
-    void (*cancel)(struct ad_dialer *self, struct ad_dial *d);
-};
-
 /* A zero means the value named. */
 struct ad_http_client_opts {
     struct ad_endpoint origin;

@@ -1,10 +1,12 @@
-/* One suite for every kind of stream: what stream.h promises, over TCP and over the in-memory
- * pair. */
+/* One suite for every kind of stream: what stream.h promises, over TCP, over the in-memory pair, and
+ * for TLS over that pair. */
 #include "infra/stream.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "infra/net.h"
+#include "infra/tls.h"
+#include "support/certs.h"
 #include "support/pair.h"
 #include "support/run.h"
 #include "support/world.h"
@@ -70,13 +72,70 @@ static void connect_chopped_pair(void)
     pair_faults(b.s)->try_max = 1;
 }
 
+/* --- TLS: a dialer that makes a pair, and a server on the pair's other end --- */
+
+static struct ad_tls_client *tls_client;
+static struct ad_tls_server *tls_server;
+static struct ad_post tls_post;
+static struct ad_dial *tls_asked;
+static size_t tls_chop;
+
+static void on_tls_pair(struct ad_post *post)
+{
+    struct ad_stream *lower[2];
+    (void)post;
+    pair_open(w.loop, &lower[0], &lower[1]);
+    pair_faults(lower[0])->chop = tls_chop;
+    pair_faults(lower[1])->chop = tls_chop;
+    ck_assert_int_eq(ad_tls_server_wrap(tls_server, lower[1], &b.s), AD_OK);
+    tls_asked->cb(tls_asked, AD_OK, lower[0]);
+}
+
+static enum ad_err start_pair(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
+                              const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb)
+{
+    (void)self;
+    (void)to;
+    (void)timeout_ms;
+    d->cb = cb;
+    tls_asked = d;
+    ad_loop_post(loop, &tls_post, on_tls_pair);
+    return AD_OK;
+}
+
+static struct ad_dialer pair_dialer = { start_pair, NULL };
+
+static void connect_tls(void)
+{
+    const struct ad_tls_client_opts client = { .trust_file = certs_path("ca.pem"),
+                                               .below = &pair_dialer };
+    const struct ad_tls_server_opts server = { .cert_file = certs_path("good.pem"),
+                                               .key_file = certs_path("good.key") };
+    const struct ad_endpoint to = { .host = "localhost", .port = 443 };
+    struct ad_dial dial = { .data = &a.s };
+    ck_assert_int_eq(ad_tls_client_open(w.loop, &client, &tls_client, NULL), AD_OK);
+    ck_assert_int_eq(ad_tls_server_open(w.loop, &server, &tls_server, NULL), AD_OK);
+    struct ad_dialer *d = ad_tls_client_dialer(tls_client);
+    ck_assert_int_eq(d->start(d, w.loop, &dial, &to, 1000, on_dial), AD_OK);
+    world_until(&w, both_connected, NULL);
+}
+
+static void connect_chopped_tls(void)
+{
+    tls_chop = 1;
+    connect_tls();
+}
+
 static const struct kind {
     const char *name;
     void (*connect)(void);
+    bool slow;
 } kinds[] = {
-    { "tcp", connect_tcp },
-    { "pair", connect_pair },
-    { "pair, byte by byte", connect_chopped_pair },
+    { "tcp", connect_tcp, false },
+    { "pair", connect_pair, false },
+    { "pair, byte by byte", connect_chopped_pair, true },
+    { "TLS over a pair", connect_tls, true },
+    { "TLS over a pair, byte by byte", connect_chopped_tls, true },
 };
 
 static void open_end(struct end *e)
@@ -119,6 +178,8 @@ static void close_kind(void)
     world_until(&w, both_closed, NULL);
     ad_buf_fini(&a.got);
     ad_buf_fini(&b.got);
+    ad_tls_client_close(tls_client);
+    ad_tls_server_close(tls_server);
     world_close(&w);
 }
 
@@ -272,7 +333,7 @@ END_TEST
 START_TEST(a_reader_that_stops_holds_the_writer_up_and_loses_nothing)
 {
     open_kind(_i);
-    size_t size = _i == 2 ? 200 * 1024 : 8 << 20;
+    size_t size = kinds[_i].slow ? 200 * 1024 : 8 << 20;
     char *big = ad_zalloc(size);
     struct wrote r = { .calls = 0 };
     struct ad_str slice = ad_str_n(big, size);
@@ -532,4 +593,10 @@ static Suite *stream_suite(void)
     return suite;
 }
 
-RUN_SUITE(stream_suite)
+int main(void)
+{
+    certs_make(); /* once, before the tests fork */
+    int status = run_suite(stream_suite());
+    certs_remove();
+    return status;
+}

@@ -240,21 +240,6 @@ void ad_http_call_cancel(struct ad_http_client *c, struct ad_http_call *call)
 
 /* --- the client --- */
 
-static enum ad_err tcp_start(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
-                             const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb)
-{
-    (void)self;
-    return ad_dial_start(loop, d, to, timeout_ms, cb);
-}
-
-static void tcp_cancel(struct ad_dialer *self, struct ad_dial *d)
-{
-    (void)self;
-    ad_dial_cancel(d);
-}
-
-static struct ad_dialer tcp_dialer = { tcp_start, tcp_cancel };
-
 static struct ad_http_client_opts with_defaults(struct ad_http_client_opts o)
 {
     o.connections_max = o.connections_max ? o.connections_max : CONNECTIONS;
@@ -262,7 +247,7 @@ static struct ad_http_client_opts with_defaults(struct ad_http_client_opts o)
     o.connect_ms = o.connect_ms ? o.connect_ms : CONNECT_MS;
     o.response_max = o.response_max ? o.response_max : RESPONSE_MAX;
     o.headers_max = o.headers_max ? o.headers_max : HEADERS_MAX;
-    o.dialer = o.dialer ? o.dialer : &tcp_dialer;
+    o.dialer = o.dialer ? o.dialer : &ad_dialer_tcp;
     return o;
 }
 

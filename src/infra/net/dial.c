@@ -260,3 +260,20 @@ void ad_dial_cancel(struct ad_dial *dial)
         ad_loop_post(d->loop, &d->post, on_canceled);
     }
 }
+
+/* --- as one choice of several --- */
+
+static enum ad_err tcp_start(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
+                             const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb)
+{
+    (void)self;
+    return ad_dial_start(loop, d, to, timeout_ms, cb);
+}
+
+static void tcp_cancel(struct ad_dialer *self, struct ad_dial *d)
+{
+    (void)self;
+    ad_dial_cancel(d);
+}
+
+struct ad_dialer ad_dialer_tcp = { tcp_start, tcp_cancel };
