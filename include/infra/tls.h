@@ -7,10 +7,10 @@
  * cut and reads as NETWORK, a damaged or forged record as TLS. And bytes that a write took are
  * handed on as records; closing sends our close_notify, but waits for nobody to take it.
  *
- * Handshakes are bounded in time, their buffers in bytes. Records need about 34 KiB a connection while
- * it lives (mbedTLS keeps two buffers of the largest record); the buffers on our side of it are given
- * back whenever they run empty, and a connection to a server that has not said anything yet costs
- * none of this.
+ * Handshakes are bounded in time, their buffers in bytes. Records need about 34 KiB a connection
+ * while it lives (mbedTLS keeps two buffers of the largest record); the buffers on our side of it
+ * are given back whenever they run empty, and a connection to a server that has not said anything
+ * yet costs none of this.
  *
  * Renegotiation is off; forward secrecy and authenticated ciphers only.
  *
@@ -32,7 +32,8 @@ struct ad_tls_client; /* opaque */
 #define AD_TLS_TRUST_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 struct ad_tls_client_opts {
-    const char *trust_file; /* PEM certificates of authorities, read once; NULL: AD_TLS_TRUST_FILE */
+    const char
+        *trust_file; /* PEM certificates of authorities, read once; NULL: AD_TLS_TRUST_FILE */
     /* A PEM certificate: exactly this one is believed, whatever name it has, and nothing else. For
      * programs that talk to themselves. Then trust_file is not read. May be NULL. */
     const char *pin_file;
@@ -69,9 +70,10 @@ struct ad_dialer *ad_tls_client_dialer(struct ad_tls_client *c);
 struct ad_tls_server; /* opaque */
 
 struct ad_tls_server_opts {
-    const char *cert_file; /* PEM: the server's certificate first, then what leads to its authority */
-    const char *key_file;  /* PEM, unencrypted */
-    unsigned handshake_ms; /* 0: 10000. From the connection on; one that is later is cut */
+    const char
+        *cert_file; /* PEM: the server's certificate first, then what leads to its authority */
+    const char *key_file;       /* PEM, unencrypted */
+    unsigned handshake_ms;      /* 0: 10000. From the connection on; one that is later is cut */
     struct ad_metrics *metrics; /* may be NULL */
 };
 
@@ -94,8 +96,8 @@ AD_MUST_CHECK enum ad_err ad_tls_server_wrap(struct ad_tls_server *s, struct ad_
 
 /* What is wrong, or will soon be, with a certificate and its key, without keeping them. */
 struct ad_tls_check {
-    bool key_open;      /* others than owner and group may read the key */
-    int64_t until_s;    /* end of the certificate's validity, Unix time */
+    bool key_open;   /* others than owner and group may read the key */
+    int64_t until_s; /* end of the certificate's validity, Unix time */
     bool expired;
 };
 /* CONFIG as ad_tls_server_open. `info` names the file. */

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the certificates that TLS tests use, anew for each run, in the folder $1: nothing of it lasts
-# longer than the test, so nothing of it is in the tree.
+# Makes the certificates that TLS tests use, anew for each run, in the folder $1: nothing of it
+# lasts longer than the test, so nothing of it is in the tree.
 #
 #   ca.pem                authority that the tests trust         other-ca.pem   one that they do not
 #   good.{pem,key}        api.example.com, localhost, 127.0.0.1, ::1
@@ -67,7 +67,9 @@ tomorrow=$(day 1)
 
 authority ca
 authority other-ca
-for name in good wrong-host expired future unknown between old-between chain expired-chain; do key "$name"; done
+for name in good wrong-host expired future unknown between old-between chain expired-chain; do
+    key "$name"
+done
 openssl genrsa -out rsa.key 2048
 signed good ca good "$yesterday" "$tomorrow"
 signed rsa ca good "$yesterday" "$tomorrow"

@@ -99,10 +99,10 @@ void ad__tls_side_init(struct ad__tls_side *side, struct ad_loop *loop, const ch
                        struct ad_metrics *metrics);
 
 enum ad__tls_phase {
-    AD__TLS_SILENT,    /* a server's, before the peer's first byte: no memory of mbedTLS yet */
+    AD__TLS_SILENT, /* a server's, before the peer's first byte: no memory of mbedTLS yet */
     AD__TLS_HANDSHAKE,
     AD__TLS_OPEN,
-    AD__TLS_FAILED,    /* `end` says how; mbedTLS is not called again */
+    AD__TLS_FAILED, /* `end` says how; mbedTLS is not called again */
 };
 
 struct ad__tls {
@@ -111,7 +111,8 @@ struct ad__tls {
     struct ad__tls_side *side;
     struct ad__tls_conf *conf;
     struct ad__tls_peer *peer; /* a client's, until the handshake is over */
-    void (*on_ready)(struct ad__tls *t, enum ad_err err); /* once, after the handshake; may be NULL */
+    void (*on_ready)(struct ad__tls *t,
+                     enum ad_err err);     /* once, after the handshake; may be NULL */
     void (*on_session)(struct ad__tls *t); /* a session to keep can be had; may be NULL */
     void *ready_ctx, *session_ctx;
     mbedtls_ssl_context ssl;
@@ -123,7 +124,7 @@ struct ad__tls {
     struct ad_buf out;     /* records made */
     struct ad_buf flying;  /* records that the lower stream is writing */
     struct ad_write lower_write;
-    uint64_t made, taken; /* bytes put to `out`, bytes the lower stream has taken, ever */
+    uint64_t made, taken;  /* bytes put to `out`, bytes the lower stream has taken, ever */
     struct ad_list writes; /* not in records yet, in order; a shutdown is the last */
     struct ad_list sent;   /* in records; over once these are taken */
     struct ad_post post;

@@ -59,7 +59,7 @@ static enum ad_err load(struct ad_tls_server *s, struct ad__tls_conf **out, stru
 
 enum ad_err ad_tls_server_reload(struct ad_tls_server *s, struct ad_errinfo *info)
 {
-    struct ad__tls_conf *conf;
+    struct ad__tls_conf *conf = NULL;
     enum ad_err err = load(s, &conf, info);
     if (err) {
         return err;

@@ -4,13 +4,14 @@
  *      (a server's)             \          \
  *                                +----------+--> FAILED: the owner is told, and closes
  *
- * `step` is the heart: whenever the lower stream moved, or the owner asked for something, it takes the
- * handshake, the writes and the reading as far as they go. mbedTLS's two callbacks take bytes from
- * what has come in and append to what goes out, and say "not now" when there is none, or no room.
+ * `step` is the heart: whenever the lower stream moved, or the owner asked for something, it takes
+ * the handshake, the writes and the reading as far as they go. mbedTLS's two callbacks take bytes
+ * from what has come in and append to what goes out, and say "not now" when there is none, or no
+ * room.
  *
- * The owner is called from `tell` only, which runs in callbacks of the lower stream, posts and timers,
- * never inside a call of the owner's; those post. After each such call the owner may have closed:
- * the memory stays until the lower stream is closed, on a later turn.
+ * The owner is called from `tell` only, which runs in callbacks of the lower stream, posts and
+ * timers, never inside a call of the owner's; those post. After each such call the owner may have
+ * closed: the memory stays until the lower stream is closed, on a later turn.
  *
  * How it ends, and what the owner reads:
  *   close_notify                            CLOSED; the other direction stays open
@@ -123,8 +124,7 @@ static void flush(struct ad__tls *t)
     t->flying = t->out;
     ad_buf_init(&t->out, OUT_MAX);
     out = ad_buf_str(&t->flying);
-    t->lower_busy =
-        ad_stream_write(t->lower, &t->lower_write, &out, 1, on_lower_written) == AD_OK;
+    t->lower_busy = ad_stream_write(t->lower, &t->lower_write, &out, 1, on_lower_written) == AD_OK;
     t->broken = !t->lower_busy;
 }
 

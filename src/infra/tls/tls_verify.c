@@ -12,7 +12,8 @@
 /* Kinds of names in a certificate (RFC 5280, section 4.2.1.6). */
 enum { SAN_DNS = 2, SAN_IP = 7 };
 
-/* What is worth telling first. A certificate nobody vouches for says nothing about names and times. */
+/* What is worth telling first. A certificate nobody vouches for says nothing about names and
+ * times. */
 enum { RANK_OTHER = 1, RANK_NAME, RANK_TIME, RANK_TRUST, RANK_PIN };
 
 void ad__tls_peer_init(struct ad__tls_peer *peer, const char *host, const mbedtls_x509_crt *pin)
@@ -138,7 +139,8 @@ static bool is_pinned(const struct ad__tls_peer *peer, const mbedtls_x509_crt *c
            memcmp(cert->raw.p, peer->pin->raw.p, cert->raw.len) == 0;
 }
 
-/* Called for each certificate of the chain, the authority first, the server's own (depth 0) last. */
+/* Called for each certificate of the chain, the authority first, the server's own (depth 0)
+ * last. */
 int ad__tls_on_certificate(void *ctx, mbedtls_x509_crt *cert, int depth, uint32_t *flags)
 {
     struct ad__tls_peer *peer = ctx;

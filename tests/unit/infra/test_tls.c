@@ -179,7 +179,7 @@ START_TEST(a_session_belongs_to_one_origin_and_to_an_hour)
     connect_and_talk(HOST);
     connect_and_talk("localhost");
     assert_handshakes(2, 0);
-    world_advance(&f.w, 3600 * 1000);
+    world_advance(&f.w, UINT64_C(3600) * 1000);
     connect_and_talk(HOST);
     assert_handshakes(3, 0);
     tls_close_all();
@@ -205,8 +205,8 @@ START_TEST(more_origins_than_are_remembered_work_all_the_same)
     tls_open("good");
     for (unsigned round = 0; round < 2; round++) {
         tls_new_client(&(struct ad_tls_client_opts){ .pin_file = certs_path("good.pem") });
-        for (char c = 'a'; c <= 'k'; c++) {
-            connect_and_talk((char[]){ c, '.', 'x', '\0' });
+        for (const char *c = "abcdefghijk"; *c; c++) {
+            connect_and_talk((char[]){ *c, '.', 'x', '\0' });
         }
     }
     assert_handshakes(22, 0);
@@ -417,7 +417,9 @@ static void peer_says(struct ad_str s)
 
 START_TEST(a_peer_that_stalls_in_its_hello_is_cut)
 {
-    static const struct ad_str said[] = { { "", 0 }, { "\x16", 1 }, { "\x16\x03\x01\x02\x00\x01", 6 } };
+    static const struct ad_str said[] = { { "", 0 },
+                                          { "\x16", 1 },
+                                          { "\x16\x03\x01\x02\x00\x01", 6 } };
     tls_open("good");
     for (size_t i = 0; i < AD_LEN(said); i++) {
         tls_accept();
@@ -513,8 +515,9 @@ START_TEST(plain_http_is_told_so_and_anything_else_is_cut)
         ck_assert_int_eq(f.s.end, AD_ERR_TLS);
         world_settle(&f.w);
         ck_assert_int_eq(ad_str_starts(ad_buf_str(&got), AD_STR("HTTP/1.1 400 ")), i == 0);
-        ck_assert_int_eq(ad_str_ends(ad_buf_str(&got), AD_STR("\r\n\r\nThis port speaks TLS: use https.\n")),
-                         i == 0);
+        ck_assert_int_eq(
+            ad_str_ends(ad_buf_str(&got), AD_STR("\r\n\r\nThis port speaks TLS: use https.\n")),
+            i == 0);
         ad_buf_clear(&got);
         ck_assert_uint_eq(tls_count("server", "plain"), i + 1);
         tls_hang_up();
@@ -626,8 +629,8 @@ static Suite *tls_suite(void)
     tcase_add_loop_test(loops, a_certificate_is_believed_or_it_is_said_why_not, 0,
                         (int)AD_LEN(beliefs));
     tcase_add_loop_test(loops, a_full_handshake_cut_anywhere_fails_and_leaves_nothing, 0, 2);
-    tcase_add_loop_test(loops, a_resumed_connection_cut_after_every_byte_fails_and_leaves_nothing, 0,
-                        2);
+    tcase_add_loop_test(loops, a_resumed_connection_cut_after_every_byte_fails_and_leaves_nothing,
+                        0, 2);
     suite_add_tcase(suite, once);
     suite_add_tcase(suite, loops);
     return suite;

@@ -97,14 +97,14 @@ static void below_cancel(struct ad_dialer *self, struct ad_dial *d)
 
 /* --- opening --- */
 
-void tls_new_client(const struct ad_tls_client_opts *given)
+void tls_new_client(const struct ad_tls_client_opts *opts)
 {
-    struct ad_tls_client_opts opts = *given;
+    struct ad_tls_client_opts mine = *opts;
     struct ad_errinfo info = { .msg = "" };
     ad_tls_client_close(f.client);
-    opts.below = &f.below;
-    opts.metrics = f.metrics;
-    enum ad_err err = ad_tls_client_open(f.w.loop, &opts, &f.client, &info);
+    mine.below = &f.below;
+    mine.metrics = f.metrics;
+    enum ad_err err = ad_tls_client_open(f.w.loop, &mine, &f.client, &info);
     ck_assert_msg(err == AD_OK, "%s", info.msg);
 }
 

@@ -29,7 +29,7 @@ struct tls_fixture {
     bool fork;      /* the lower dial does not answer */
     void (*on_pair)(struct tls_fixture *f); /* may set faults before the first byte */
     struct ad_stream *lower[2];             /* pair ends: client's, server's */
-    bool accepted; /* by tls_accept: the client's end is the test's */
+    bool accepted;                          /* by tls_accept: the client's end is the test's */
 
     struct ad_dial dial;
     unsigned dialed; /* callbacks of the dial */
@@ -39,7 +39,7 @@ struct tls_fixture {
 
 extern struct tls_fixture f;
 
-/* With the certificate <name>.pem and its key on the server, and ca.pem as what the client trusts. */
+/* With the certificate <name>.pem and its key on the server; the client trusts ca.pem. */
 void tls_open(const char *name);
 void tls_close_all(void);
 /* Closes both streams and runs until they are gone, so that one can dial again. */
