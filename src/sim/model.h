@@ -273,6 +273,8 @@ struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object
                                     enum ad_sim_type_id type);
 struct ad_sim_attr *ad_sim_attr_find(const struct ad_sim_object *o, struct ad_str ref);
 void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug);
+/* With what hangs on it: the currency, the text that is read. Values are the caller's concern. */
+void ad_sim_attr_set_type(struct ad_sim_attr *a, enum ad_sim_type_id type);
 /* The record_id, created_at and created_by that every object has; entry_id instead of record_id,
  * and the hidden parent_record, on a list. */
 void ad_sim_object_made(struct ad_sim_store *s, struct ad_sim_object *o);

@@ -16,7 +16,8 @@ void ad_sim_render_value(struct ad_sim_pen *p, const struct ad_sim_store *s,
     AD_SIM_PUT(p, ",\"created_by_actor\":");
     ad_sim_put(p, s->actors[v->actor].json);
     AD_SIM_PUT(p, ",");
-    ad_sim_types[a->type].print(p, v, a);
+    /* the value's own type: a shadow may be older than a change of type */
+    ad_sim_types[v->type].print(p, v, a);
     ad_sim_put(p, a->tail);
 }
 

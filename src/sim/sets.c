@@ -107,6 +107,19 @@ void ad_sim_attr_rename(struct ad_sim_attr *a, struct ad_str slug)
     a->open = opening(a->slug);
 }
 
+void ad_sim_attr_set_type(struct ad_sim_attr *a, enum ad_sim_type_id type)
+{
+    a->type = type;
+    ad__sim_free_str(a->tail);
+    a->tail = ad__sim_text3(",\"attribute_type\":\"", ad_sim_types[type].name, "\"}");
+    if (type == AD_SIM_CURRENCY && !a->currency[0]) {
+        memcpy(a->currency, "USD", sizeof(a->currency));
+        a->display = "symbol";
+    } else if (type != AD_SIM_CURRENCY) {
+        a->currency[0] = '\0';
+    }
+}
+
 struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object *o,
                                     struct ad_str slug, struct ad_str title,
                                     enum ad_sim_type_id type)
@@ -118,10 +131,9 @@ struct ad_sim_attr *ad_sim_attr_add(struct ad_sim_store *s, struct ad_sim_object
     o->attrs[o->attrs_n++] = a;
     ad_sim_new_id(&s->rand, a->id);
     a->object = o;
-    a->type = type;
     a->title = ad_sim_copy(title);
     a->writable = true;
-    a->tail = ad__sim_text3(",\"attribute_type\":\"", ad_sim_types[type].name, "\"}");
+    ad_sim_attr_set_type(a, type);
     ad_map_init(&a->uniques);
     ad_sim_attr_rename(a, slug);
     return a;
