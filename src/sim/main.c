@@ -12,7 +12,8 @@ static const char usage[] =
     "usage: attio-sim [options]\n"
     "  --listen ADDRESS        loopback address, default 127.0.0.1:4010; port 0 picks one\n"
     "  --api-key KEY           the one token that is right, default sim-key\n"
-    "  --people N --companies N --deals N   made-up records, default 0\n"
+    "  --people N --companies N --deals N --users N --workspaces N   made-up records, default 0;\n"
+    "                          users and workspaces are objects only when there are any\n"
     "  --seed S                same seed, same workspace; default 1\n"
     "  --ties N                so many of the oldest people share one created_at\n"
     "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no "
@@ -75,11 +76,14 @@ static bool take(struct arguments *a, const char *name, const char *value)
     struct {
         const char *name;
         uint64_t *to;
-    } numbers[] = {
-        { "--people", &a->sim.sizes.people }, { "--companies", &a->sim.sizes.companies },
-        { "--deals", &a->sim.sizes.deals },   { "--ties", &a->sim.sizes.ties },
-        { "--seed", &a->sim.seed },           { "--rate-per-url", &a->sim.rate_per_url }
-    };
+    } numbers[] = { { "--people", &a->sim.sizes.people },
+                    { "--companies", &a->sim.sizes.companies },
+                    { "--deals", &a->sim.sizes.deals },
+                    { "--users", &a->sim.sizes.users },
+                    { "--workspaces", &a->sim.sizes.workspaces },
+                    { "--ties", &a->sim.sizes.ties },
+                    { "--seed", &a->sim.seed },
+                    { "--rate-per-url", &a->sim.rate_per_url } };
     for (size_t i = 0; i < AD_LEN(numbers); i++) {
         if (strcmp(name, numbers[i].name) == 0) {
             return take_u64(value, numbers[i].to);

@@ -1,6 +1,7 @@
 /* Objects. */
 #include "base/mem.h"
 #include "call.h"
+#include "seed.h"
 
 static void write_object(struct ad_json_writer *w, const struct ad_sim_object *o)
 {
@@ -109,7 +110,20 @@ static void patch_object(struct ad_sim_call *c)
     answer_object(c, o);
 }
 
+/* What an administrator does in Attio's settings: {"object":"users"}. */
+static void post_activate(struct ad_sim_call *c)
+{
+    struct ad_str slug = ad_json_str(ad_json_get(c->body, "object"));
+    const struct ad_sim_object *o = slug.p ? ad_sim_activate(c->store, slug) : NULL;
+    if (o) {
+        answer_object(c, o);
+    } else {
+        ad_sim_missing(c, "Object with slug/ID \"%.*s\" not found.", AD_FMT(slug));
+    }
+}
+
 const struct ad_sim_route ad_sim_object_routes[] = {
+    { AD_HTTP_POST, "/_sim/activate", post_activate, AD_SIM_READ, true },
     { AD_HTTP_GET, "/v2/objects", list_objects, AD_SIM_READ, false },
     { AD_HTTP_POST, "/v2/objects", create_object, AD_SIM_WRITE, true },
     { AD_HTTP_GET, "/v2/objects/{object}", get_object, AD_SIM_READ, false },

@@ -84,13 +84,15 @@ static bool reread(struct retype *t, struct ad_str text, struct ad_sim_value *ou
         .store = s, .attr = t->attr, .arena = &t->arena, .refusal = &refusal
     };
     struct ad_json as_text = { .type = AD_JSON_STRING, .str = text };
-    struct ad_json as_number = { .type = AD_JSON_NUMBER, .str = text };
+    struct ad_errinfo info = { 0 };
+    const struct ad_json *as_number = NULL; /* or whatever else JSON it happens to be */
     bool option = t->attr->type == AD_SIM_SELECT || t->attr->type == AD_SIM_STATUS;
     if (option && text.n > 0 && !ad_sim_option_find(t->attr, text)) {
         AD_IGNORE(!ad_sim_option_add(s, t->attr, text), "it is found below");
     }
     return ad_sim_types[t->attr->type].parse(&parse, &as_text, out) ||
-           ad_sim_types[t->attr->type].parse(&parse, &as_number, out);
+           (ad_json_parse(&t->arena, text, NULL, &as_number, &info) == AD_OK &&
+            ad_sim_types[t->attr->type].parse(&parse, as_number, out));
 }
 
 /* Old values out, with what is known of their past: it is of the old type. */
@@ -184,6 +186,7 @@ void ad_sim_retype(struct ad_sim_attr *a, enum ad_sim_type_id type, bool multi)
         }
     }
     ad_sim_attr_set_type(a, type);
+    a->unique = a->unique && type != AD_SIM_SELECT && type != AD_SIM_STATUS;
     a->multi = multi;
     ad_buf_fini(&t.text);
     ad_arena_fini(&t.arena);

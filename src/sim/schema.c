@@ -129,14 +129,51 @@ static const struct attr_def deals[] = {
     { "associated_company", "Associated company", AD_SIM_REFERENCE, 0, NULL, "companies" },
 };
 
+static const struct attr_def users[] = {
+    { "primary_email_address", "Primary email address", AD_SIM_EMAIL, UNIQUE | REQUIRED, NULL,
+      NULL },
+    { "user_id", "User ID", AD_SIM_TEXT, UNIQUE | REQUIRED, NULL, NULL },
+    { "person", "Person", AD_SIM_REFERENCE, 0, NULL, "people" },
+    { "workspace", "Workspace", AD_SIM_REFERENCE, 0, NULL, "workspaces" },
+};
+
+static const struct attr_def workspaces[] = {
+    { "workspace_id", "Workspace ID", AD_SIM_TEXT, UNIQUE | REQUIRED, NULL, NULL },
+    { "name", "Name", AD_SIM_TEXT, 0, NULL, NULL },
+    { "users", "Users", AD_SIM_REFERENCE, MULTI, NULL, "users" },
+    { "company", "Company", AD_SIM_REFERENCE, 0, NULL, "companies" },
+    { "avatar_url", "Avatar URL", AD_SIM_TEXT, 0, NULL, NULL },
+};
+
 static const struct object_def {
     const char *slug, *singular, *plural, *web;
     const struct attr_def *attrs;
     size_t n;
+    bool optional; /* until an administrator activates it */
 } objects[] = {
-    { "people", "Person", "People", "person", people, AD_LEN(people) },
-    { "companies", "Company", "Companies", "company", companies, AD_LEN(companies) },
-    { "deals", "Deal", "Deals", NULL, deals, AD_LEN(deals) },
+    { "people", "Person", "People", "person", people, AD_LEN(people), false },
+    { "companies", "Company", "Companies", "company", companies, AD_LEN(companies), false },
+    { "deals", "Deal", "Deals", NULL, deals, AD_LEN(deals), false },
+    { "users", "User", "Users", NULL, users, AD_LEN(users), true },
+    { "workspaces", "Workspace", "Workspaces", NULL, workspaces, AD_LEN(workspaces), true },
+};
+
+/* Both sides of relationships; one may belong to an object that is not there yet. A side that is
+ * not in the tables above comes with the optional object. */
+static const struct {
+    const char *object, *slug, *back_object, *back_slug;
+    const struct attr_def *back;
+} relations[] = {
+    { "people", "company", "companies", "team", NULL },
+    { "people", "associated_deals", "deals", "associated_people", NULL },
+    { "companies", "associated_deals", "deals", "associated_company", NULL },
+    { "users", "person", "people", "associated_users",
+      &(const struct attr_def){ "associated_users", "Associated users", AD_SIM_REFERENCE, 0, NULL,
+                                "users" } },
+    { "workspaces", "company", "companies", "associated_workspaces",
+      &(const struct attr_def){ "associated_workspaces", "Associated workspaces", AD_SIM_REFERENCE,
+                                0, NULL, "workspaces" } },
+    { "workspaces", "users", "users", "workspace", NULL },
 };
 
 static void add_options(struct ad_sim_store *s, struct ad_sim_attr *a, const char *titles)
@@ -168,23 +205,70 @@ static void add_attr(struct ad_sim_store *s, struct ad_sim_object *o, const stru
     add_options(s, a, def->options);
 }
 
-/* References and relationships, once all objects are there. */
-static void connect(struct ad_sim_store *s, const struct object_def *def)
+static void allow(struct ad_sim_store *s, struct ad_sim_object *o, const struct attr_def *def)
 {
-    struct ad_sim_object *o = ad_sim_object_find(s, ad_str_c(def->slug));
-    for (size_t i = 0; i < def->n; i++) {
-        if (def->attrs[i].target) {
-            ad_sim_allow(ad_sim_attr_find(o, ad_str_c(def->attrs[i].slug)),
-                         ad_sim_object_find(s, ad_str_c(def->attrs[i].target)));
+    struct ad_sim_attr *a = ad_sim_attr_find(o, ad_str_c(def->slug));
+    struct ad_sim_object *target =
+        def->target ? ad_sim_object_find(s, ad_str_c(def->target)) : NULL;
+    if (target && a->allowed_n == 0) {
+        ad_sim_allow(a, target);
+    }
+}
+
+/* References to what is there by now. */
+static void connect(struct ad_sim_store *s)
+{
+    for (size_t i = 0; i < AD_LEN(objects); i++) {
+        struct ad_sim_object *o = ad_sim_object_find(s, ad_str_c(objects[i].slug));
+        for (size_t k = 0; o && k < objects[i].n; k++) {
+            allow(s, o, &objects[i].attrs[k]);
         }
     }
 }
 
-static void relate(struct ad_sim_store *s, const char *object_a, const char *a,
-                   const char *object_b, const char *b)
+static void relate(struct ad_sim_store *s)
 {
-    ad_sim_relate(ad_sim_attr_find(ad_sim_object_find(s, ad_str_c(object_a)), ad_str_c(a)),
-                  ad_sim_attr_find(ad_sim_object_find(s, ad_str_c(object_b)), ad_str_c(b)));
+    for (size_t i = 0; i < AD_LEN(relations); i++) {
+        struct ad_sim_object *o = ad_sim_object_find(s, ad_str_c(relations[i].object));
+        struct ad_sim_object *there = ad_sim_object_find(s, ad_str_c(relations[i].back_object));
+        if (!o || !there) {
+            continue;
+        }
+        struct ad_sim_attr *a = ad_sim_attr_find(o, ad_str_c(relations[i].slug));
+        if (relations[i].back && !a->partner) {
+            add_attr(s, there, relations[i].back);
+            allow(s, there, relations[i].back);
+        }
+        ad_sim_relate(a, ad_sim_attr_find(there, ad_str_c(relations[i].back_slug)));
+    }
+}
+
+static void add_object(struct ad_sim_store *s, const struct object_def *def)
+{
+    struct ad_sim_object *o =
+        ad_sim_object_add(s, ad_str_c(def->slug), ad_str_c(def->singular), ad_str_c(def->plural));
+    o->web = def->web;
+    o->created_ns = SCHEMA_NS;
+    ad_sim_object_made(s, o);
+    for (size_t i = 0; i < def->n; i++) {
+        add_attr(s, o, &def->attrs[i]);
+    }
+}
+
+struct ad_sim_object *ad_sim_activate(struct ad_sim_store *s, struct ad_str slug)
+{
+    for (size_t i = 0; i < AD_LEN(objects); i++) {
+        if (!ad_str_eq(slug, ad_str_c(objects[i].slug))) {
+            continue;
+        }
+        if (!ad_sim_object_find(s, slug)) {
+            add_object(s, &objects[i]);
+            connect(s);
+            relate(s);
+        }
+        return ad_sim_object_find(s, slug);
+    }
+    return NULL;
 }
 
 static void seed_members(struct ad_sim_store *s)
@@ -214,20 +298,10 @@ void ad_sim_seed_schema(struct ad_sim_store *s)
 {
     seed_members(s);
     for (size_t i = 0; i < AD_LEN(objects); i++) {
-        const struct object_def *def = &objects[i];
-        struct ad_sim_object *o = ad_sim_object_add(s, ad_str_c(def->slug), ad_str_c(def->singular),
-                                                    ad_str_c(def->plural));
-        o->web = def->web;
-        o->created_ns = SCHEMA_NS;
-        ad_sim_object_made(s, o);
-        for (size_t k = 0; k < def->n; k++) {
-            add_attr(s, o, &def->attrs[k]);
+        if (!objects[i].optional) {
+            add_object(s, &objects[i]);
         }
     }
-    for (size_t i = 0; i < AD_LEN(objects); i++) {
-        connect(s, &objects[i]);
-    }
-    relate(s, "people", "company", "companies", "team");
-    relate(s, "people", "associated_deals", "deals", "associated_people");
-    relate(s, "companies", "associated_deals", "deals", "associated_company");
+    connect(s);
+    relate(s);
 }

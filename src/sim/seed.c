@@ -144,7 +144,7 @@ static struct ad_sim_record *any_record(struct ad_sim_store *s, const char *obje
                                         struct ad_rand *rand)
 {
     const struct ad_sim_object *o = ad_sim_object_find(s, ad_str_c(object));
-    return o->n ? o->sorted[ad_rand_below(rand, o->n)] : NULL;
+    return o && o->n ? o->sorted[ad_rand_below(rand, o->n)] : NULL;
 }
 
 static void refer(struct maker *m, const char *slug, const char *object, uint64_t n)
@@ -253,10 +253,45 @@ static void make_deal(struct maker *m)
     }
 }
 
+static void make_user(struct maker *m)
+{
+    const char *last = pick(m->rand, ad_sim_last_names, ad_sim_last_names_n);
+    char s[32];
+    email(m, draft(m, "primary_email_address"),
+          pick(m->rand, ad_sim_first_names, ad_sim_first_names_n), last, 0);
+    AD_IGNORE(snprintf(s, sizeof(s), "usr-%llu", (unsigned long long)m->serial) < 0, "fits");
+    text(m, "user_id", s);
+    if (chance(m->rand, 70)) {
+        refer(m, "person", "people", 1);
+    }
+    if (chance(m->rand, 80)) {
+        refer(m, "workspace", "workspaces", 1);
+    }
+}
+
+static void make_workspace(struct maker *m)
+{
+    char s[96];
+    AD_IGNORE(snprintf(s, sizeof(s), "wsp-%llu", (unsigned long long)m->serial) < 0, "fits");
+    text(m, "workspace_id", s);
+    AD_IGNORE(snprintf(s, sizeof(s), "%s Space %llu",
+                       pick(m->rand, ad_sim_last_names, ad_sim_last_names_n),
+                       (unsigned long long)m->serial) < 0,
+              "fits");
+    text(m, "name", s);
+    if (chance(m->rand, 60)) {
+        refer(m, "company", "companies", 1);
+    }
+}
+
 static const struct {
     const char *slug;
     void (*make)(struct maker *m);
-} kinds[] = { { "companies", make_company }, { "people", make_person }, { "deals", make_deal } };
+} kinds[] = { { "companies", make_company },
+              { "people", make_person },
+              { "deals", make_deal },
+              { "users", make_user },
+              { "workspaces", make_workspace } };
 
 static bool make(struct maker *m)
 {
@@ -348,6 +383,14 @@ void ad_sim_seed_records(struct ad_sim_store *s, const struct ad_sim_sizes *size
     seed_object(s, "companies", sizes->companies, 0);
     seed_object(s, "people", sizes->people, sizes->ties);
     seed_object(s, "deals", sizes->deals, 0);
+    if (sizes->workspaces) {
+        AD_IGNORE(!ad_sim_activate(s, AD_STR("workspaces")), "it is one");
+        seed_object(s, "workspaces", sizes->workspaces, 0);
+    }
+    if (sizes->users) {
+        AD_IGNORE(!ad_sim_activate(s, AD_STR("users")), "it is one");
+        seed_object(s, "users", sizes->users, 0);
+    }
 }
 
 /* --- While running: with events --- */
@@ -430,6 +473,21 @@ static void edit_deal_people(struct maker *m)
     refer(m, "associated_people", "people", ad_rand_below(m->rand, 4));
 }
 
+static void edit_name(struct maker *m)
+{
+    char s[64];
+    AD_IGNORE(snprintf(s, sizeof(s), "%s Space %u",
+                       pick(m->rand, ad_sim_last_names, ad_sim_last_names_n),
+                       (unsigned)ad_rand_below(m->rand, 100000)) < 0,
+              "fits");
+    text(m, "name", s);
+}
+
+static void edit_user_person(struct maker *m)
+{
+    refer(m, "person", "people", 1);
+}
+
 static const struct {
     const char *slug;
     void (*edits[5])(struct maker *m);
@@ -439,6 +497,8 @@ static const struct {
     { "people", { edit_title, edit_description, edit_phone, location, edit_company }, 5, 4 },
     { "companies", { edit_description, edit_categories, edit_funding, location }, 4, 4 },
     { "deals", { edit_stage, edit_value, edit_deal_people }, 3, 2 },
+    { "workspaces", { edit_name }, 1, 1 },
+    { "users", { edit_user_person }, 1, 0 },
 };
 
 bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand,
@@ -448,7 +508,11 @@ bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct 
     m.serial = ad_rand_below(rand, 10000000);
     for (size_t i = 0; i < AD_LEN(edits); i++) {
         if (strcmp(r->object->slug, edits[i].slug) == 0) {
-            edits[i].edits[ad_rand_below(rand, alone ? edits[i].alone_n : edits[i].n)](&m);
+            unsigned n = alone ? edits[i].alone_n : edits[i].n;
+            if (n == 0) {
+                return false;
+            }
+            edits[i].edits[ad_rand_below(rand, n)](&m);
             return ad_sim_record_write(s, r, m.drafts, m.n, some_member(rand)) > 0;
         }
     }
