@@ -5,6 +5,9 @@
  * internal one answers {"data": ...}, lists with {"pagination": {"next_cursor": ...}}, and
  * errors as application/problem+json with `code` (base/err.h in lower case) and `detail`.
  *
+ * Everything that does something (POST, DELETE) is in the audit log before it is done, or it is
+ * not done (service/audit.h).
+ *
  * public    POST /webhooks/attio[/{slot}]      200 {"accepted":n,"duplicate":n} once durable
  *           GET  /healthz, /readyz             also on the internal listener
  * internal  GET  /health, /metrics, /api/v1/status
@@ -18,6 +21,7 @@
  *           POST /api/v1/sync/{object}         202 {"run_id":n}
  *           POST /api/v1/sync                  {"all":true}: 202 {"runs":n}
  *           POST /api/v1/backup                {"file":"/absolute"}: 202, begun; GET: how it goes
+ *           GET  /api/v1/audit                 ?actor= action= limit= cursor=
  *           GET  /api/v1/webhooks              ours and others
  *           POST /api/v1/webhooks              {"replace"?}: ensures the one that is ours
  *           DELETE /api/v1/webhooks/{id} */

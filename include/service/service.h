@@ -11,6 +11,7 @@
 #include "base/timer.h"
 
 struct ad_account;
+struct ad_audit;
 struct ad_client;
 struct ad_inbox;
 struct ad_mirror;
@@ -35,6 +36,7 @@ struct ad_service_opts {
     struct ad_mirror *mirror;
     struct ad_inbox *inbox;
     struct ad_account *account;
+    struct ad_audit *audit;
     struct ad_webhook_secrets *secrets;
     struct ad_sync_state *sync_state;
     struct ad_versions *versions;

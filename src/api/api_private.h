@@ -15,12 +15,21 @@ struct ad_api_auth_metrics {
     struct ad_counter *no_token, *bad_token, *role, *host, *origin;
 };
 
+/* A route as it was registered: the registry does not copy, and an action stands behind
+ * ad__api_audited. */
+struct ad__api_route {
+    struct ad_api *api;
+    struct ad_route route;
+    ad_route_cb handler;
+    const char *action; /* what the audit log calls it; NULL: it only looks */
+};
+
 struct ad_api {
     struct ad_api_opts o;
     struct ad_api_auth_metrics refused;
     uint64_t complained_ms; /* when a refusal was last logged, and how many were not since */
     uint64_t unsaid;
-    struct ad_route routes[AD__API_ROUTES_MAX]; /* the registry does not copy */
+    struct ad__api_route routes[AD__API_ROUTES_MAX];
     size_t routes_n;
 };
 
@@ -42,9 +51,19 @@ void ad__api_sync_start(void *ctx, struct ad_exchange *x);
 void ad__api_sync_all(void *ctx, struct ad_exchange *x);
 void ad__api_backup(void *ctx, struct ad_exchange *x);
 void ad__api_backup_status(void *ctx, struct ad_exchange *x);
+void ad__api_audit_list(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_list(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_ensure(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_delete(void *ctx, struct ad_exchange *x);
+
+/* --- audit.c --- */
+
+/* The handler of every action (ctx is its struct ad__api_route): the real one runs once the audit
+ * log has it. */
+void ad__api_audited(void *ctx, struct ad_exchange *x);
+/* What the action is about, where that is not the path's first parameter: "state=dead dry_run".
+ * Only of ids, slugs and words of ours; before the reply. */
+void ad__api_audit_target(struct ad_exchange *x, const char *fmt, ...) AD_PRINTF(2, 3);
 
 /* --- auth.c --- */
 

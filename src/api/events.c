@@ -129,7 +129,11 @@ static enum ad_err read_dry_run(struct ask *ask)
     struct ad_errinfo *info = &ask->e.q.info;
     enum ad_err err = ad__api_body(ask->x, known, &doc, info);
     err = err ? err : ad_json_bind(doc, fields, AD_LEN(fields), &ask->e, info);
-    return err ? err : read_id(ask);
+    err = err ? err : read_id(ask);
+    if (!err && ask->e.dry_run) {
+        ad__api_audit_target(ask->x, "%lld dry_run", (long long)ask->e.id);
+    }
+    return err;
 }
 
 /* All events at once is nobody's wish: a filter must say which. */
@@ -147,6 +151,9 @@ static enum ad_err read_filter(struct ask *ask)
     struct ad_events_query *e = &ask->e;
     enum ad_err err = ad__api_body(ask->x, known, &doc, &e->q.info);
     err = err ? err : ad_json_bind(doc, fields, AD_LEN(fields), e, &e->q.info);
+    ad__api_audit_target(ask->x, "state=%.*s type=%.*s subject=%.*s since=%.*s%s", AD_FMT(e->state),
+                         AD_FMT(e->type), AD_FMT(e->subject), AD_FMT(e->since),
+                         e->dry_run ? " dry_run" : "");
     if (!err && !e->state.p && !e->type.p && !e->subject.p && !e->since.p) {
         err = ad_fail(&e->q.info, AD_ERR_INVALID,
                       "say which events: at least one of state, type, subject, since");

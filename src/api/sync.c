@@ -86,6 +86,7 @@ void ad__api_sync_all(void *ctx, struct ad_exchange *x)
         err = ad_fail(&info, AD_ERR_INVALID,
                       "say {\"all\": true}, or name an object: POST /api/v1/sync/people");
     }
+    ad__api_audit_target(x, "all");
     err = err ? err : ad_service_sync_all(a->o.service, &runs, &info);
     if (err) {
         ad__api_problem(x, err, info.msg);

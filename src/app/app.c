@@ -5,6 +5,7 @@
 #include "app/proxies.h"
 #include "app/tokens.h"
 #include "attio/account.h"
+#include "attio/audit.h"
 #include "attio/inbox.h"
 #include "attio/migrate.h"
 #include "attio/mirror.h"
@@ -38,6 +39,7 @@ struct ad_app {
     /* in the order of opening */
     struct ad_metrics *metrics;
     struct ad_store *store;
+    struct ad_audit *audit;
     struct ad_webhook_secrets *secrets;
     struct ad_client *client;
     struct ad_versions *versions;
@@ -158,6 +160,23 @@ static bool close_store(struct ad_app *a)
 static enum ad_err open_tables(struct ad_app *a, struct ad_errinfo *info)
 {
     return ad_migrate(a->store, strcmp(a->c->migrate, "check") == 0, NULL, NULL, info);
+}
+
+static enum ad_err open_audit(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    const struct ad_audit_opts opts = {
+        .store = a->store,
+        .clock = a->clock,
+        .keep_ms = a->c->audit_days * 24 * HOUR_MS,
+    };
+    return ad_audit_open(&opts, &a->audit);
+}
+
+static bool close_audit(struct ad_app *a)
+{
+    ad_audit_close(a->audit);
+    return true;
 }
 
 static enum ad_err open_versions(struct ad_app *a, struct ad_errinfo *info)
@@ -361,6 +380,7 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .mirror = a->mirror,
         .inbox = a->inbox,
         .account = a->account,
+        .audit = a->audit,
         .secrets = a->secrets,
         .sync_state = a->sync_state,
         .versions = a->versions,
@@ -572,6 +592,7 @@ static const struct stage stages[] = {
     { "metrics", open_metrics, close_metrics, AD_EXIT_FAILED },
     { "database", open_store, close_store, AD_EXIT_DATABASE },
     { "tables", open_tables, NULL, AD_EXIT_DATABASE },
+    { "audit log", open_audit, close_audit, AD_EXIT_DATABASE },
     { "versions", open_versions, close_versions, AD_EXIT_DATABASE },
     { "secrets", open_secrets, close_secrets, AD_EXIT_CONFIG },
     { "client", open_client, close_client, AD_EXIT_FAILED },

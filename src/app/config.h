@@ -108,7 +108,7 @@ struct ad_config {
     int64_t attio_response_max, attio_queue_max;
     int64_t concurrency, interval_cap, interval_ms, reads_per_s, writes_per_s;
     int64_t schema_ttl_ms, record_ttl_ms;
-    int64_t max_pending, body_hours, key_days;
+    int64_t max_pending, body_hours, key_days, audit_days;
     const char *const *sync_objects;
     bool sync_on_start;
     int64_t sync_period_ms;

@@ -417,6 +417,15 @@ const struct ad_config_key ad_config_keys[] = {
                "days)",
     },
     {
+        .file = "audit.keepDays",
+        .type = AD_CONFIG_INT,
+        KEY_AT(audit_days),
+        .def = "365",
+        .min = 1,
+        .max = 36500,
+        .doc = "Days that an entry of the audit log is kept",
+    },
+    {
         .file = "sync.objects",
         .type = AD_CONFIG_LIST,
         KEY_AT(sync_objects),

@@ -121,11 +121,21 @@ static const char list_table[] = "CREATE TABLE attiod_list ("
 static const char attribute_columns[] =
     "ALTER TABLE attiod_attribute ADD COLUMN many_targets INTEGER;";
 
+/* at, ended_at: nanoseconds since 1970; ended_at NULL while outcome is "started". */
+static const char audit_table[] = "CREATE TABLE attiod_audit ("
+                                  " id INTEGER PRIMARY KEY,"
+                                  " at INTEGER NOT NULL,"
+                                  " actor TEXT NOT NULL,"
+                                  " action TEXT NOT NULL,"
+                                  " target TEXT,"
+                                  " outcome TEXT NOT NULL,"
+                                  " ended_at INTEGER);";
+
 /* One row a version; each part of it is a constant script. */
 #define PARTS_MAX 8
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns, list_table, attribute_columns },
+    { compatible_2, webhook_columns, list_table, attribute_columns, audit_table },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

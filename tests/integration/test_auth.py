@@ -1,12 +1,15 @@
 """Who may use the internal listener: tokens, roles, hosts and origins, on real sockets."""
 
+import contextlib
 import http.client
 import json
 import os
+import sqlite3
 import tempfile
 import unittest
+import uuid
 
-from support.attiod import API_KEY, Attiod, Process, request
+from support.attiod import API_KEY, Attiod, Process, Sim, envelope, event, request, until
 from test_app import QUIET, run
 
 TOKENS = {
@@ -28,6 +31,14 @@ ROUTES = [
     ("POST", "/api/v1/events/1/discard", {}, "operate"),
     ("POST", "/api/v1/sync/people", {}, "operate"),
 ]
+
+
+@contextlib.contextmanager
+def running(process):
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 def bearer(token):
@@ -125,6 +136,78 @@ class Auth(unittest.TestCase):
         code, _, err = run("events", "replay", "--state", "dead", "--url", url, environment={"ATTIOD_TOKEN": TOKENS["read"]})
         self.assertEqual(code, 5, err)
         self.assertIn("role operate", err)
+
+
+class Audit(unittest.TestCase):
+    """Everything an operator does is in the audit log, and who looks is not."""
+
+    def test_every_action_is_recorded_with_who_did_it_and_what_came_of_it(self):
+        with tempfile.TemporaryDirectory() as folder, running(Sim(people=3, companies=1, deals=1)) as sim:
+            a = Attiod(sim, folder, {**ACCESS, "ATTIOD_PUBLIC_URL": "https://hooks.example.com"})
+            good = bearer(TOKENS["operate"])
+            read = bearer(TOKENS["read"])
+            until(lambda: request(a.internal, "GET", "/api/v1/status", headers=read)[1]["data"]["bringup"] is None, "up")
+            hooks = request(a.internal, "GET", "/api/v1/webhooks", headers=read)[1]["data"]
+            actions = [
+                ("POST", "/api/v1/events/replay", {"state": "dead"}, "events.replay", "state=dead type= subject= since=", "ok"),
+                ("POST", "/api/v1/events/discard", {"type": "note.*", "dry_run": True}, "events.discard",
+                 "state= type=note.* subject= since= dry_run", "ok"),
+                ("POST", "/api/v1/events/12345/replay", {}, "events.replay", "12345", "not found"),
+                ("POST", "/api/v1/events/12345/discard", {}, "events.discard", "12345", "not found"),
+                ("POST", "/api/v1/sync/people", {}, "sync.start", "people", "ok"),
+                ("POST", "/api/v1/sync/nosuch", {}, "sync.start", "nosuch", "not found"),
+                ("POST", "/api/v1/sync", {"all": True}, "sync.start", "all", "ok"),
+                ("POST", "/api/v1/sync/ada@example.com", {}, "sync.start", "?", "not found"),
+                ("POST", "/api/v1/webhooks", {}, "webhooks.ensure", None, "ok"),
+                ("DELETE", "/api/v1/webhooks/" + hooks[0]["id"], None, "webhooks.delete", hooks[0]["id"], "ok"),
+            ]
+            for method, path, body, _, _, _ in actions:
+                request(a.internal, method, path, body, read)  # refused: no action
+                request(a.internal, method, path, body, good)
+
+            def listed():
+                entries, cursor = [], ""
+                while cursor is not None:
+                    status, page = request(a.internal, "GET", "/api/v1/audit?limit=4" + cursor, headers=good)
+                    self.assertEqual(status, 200)
+                    entries += page["data"]
+                    cursor = page["pagination"]["next_cursor"]
+                    cursor = cursor and "&cursor=" + cursor
+                return all(e["ended_at"] for e in entries) and entries
+
+            entries = until(listed, "all ended")  # no reply waits for the outcome to be durable
+            self.assertEqual([(e["action"], e["target"], e["outcome"]) for e in reversed(entries)],
+                             [(action, target, outcome) for _, _, _, action, target, outcome in actions])
+            for e in entries:
+                self.assertEqual(e["actor"], "operate-name")
+                self.assertLessEqual(e["at"], e["ended_at"])
+            self.assertEqual(request(a.internal, "GET", "/api/v1/audit", headers=read)[0], 403)
+            self.assertEqual(a.stop(), 0)
+            lines = [line for line in a.lines() if line["event"] == "audit"]
+            self.assertEqual([(line["actor"], line["action"], line["outcome"]) for line in lines],
+                             [("operate-name", action, outcome) for _, _, _, action, _, outcome in actions])
+
+    def test_without_tokens_it_was_somebody_on_this_machine(self):
+        with tempfile.TemporaryDirectory() as folder:
+            a = Attiod(None, folder, QUIET)
+            self.assertEqual(request(a.internal, "POST", "/api/v1/events/replay", {"state": "dead"})[0], 200)
+            entries = request(a.internal, "GET", "/api/v1/audit")[1]["data"]
+            self.assertEqual([(e["actor"], e["action"]) for e in entries], [("local", "events.replay")])
+            self.assertEqual(a.stop(), 0)
+
+    def test_what_cannot_be_recorded_is_not_done(self):
+        with tempfile.TemporaryDirectory() as folder:
+            a = Attiod(None, folder, QUIET)
+            raw = json.dumps(envelope(event("record.updated", *([str(uuid.uuid4())] * 3)))).encode()
+            self.assertEqual(a.deliver(raw)[0], 200)
+            with sqlite3.connect(a.db, timeout=30) as db:
+                db.execute("DROP TABLE attiod_audit")
+            status, answer = request(a.internal, "POST", "/api/v1/events/discard", {"state": "pending"})
+            self.assertEqual(status, 503, answer)
+            self.assertIn("nothing was done", answer["detail"])
+            states = [e["state"] for e in request(a.internal, "GET", "/api/v1/events")[1]["data"]]
+            self.assertEqual(states, ["pending"])
+            self.assertEqual(a.stop(), 0)
 
 
 class Clients(unittest.TestCase):

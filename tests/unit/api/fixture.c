@@ -161,6 +161,58 @@ enum ad_err ad_service_webhooks_delete(struct ad_service *s, struct ad_webhooks_
     return webhooks("webhooks_delete", w);
 }
 
+enum ad_err ad_service_audit_begin(struct ad_service *s, struct ad_audited *e)
+{
+    (void)s;
+    keep(the_double.actor, sizeof(the_double.actor), e->actor);
+    keep(the_double.action, sizeof(the_double.action), e->action);
+    keep(the_double.target, sizeof(the_double.target), e->target);
+    ck_assert(!the_double.asked && !the_double.begun);
+    the_double.outcome[0] = '\0';
+    the_double.begun = the_double.audit_refuse ? NULL : e;
+    return the_double.audit_refuse;
+}
+
+void ad_service_audit_end(struct ad_service *s, const struct ad_audited *e, const char *outcome,
+                          struct ad_str target)
+{
+    (void)s;
+    ck_assert_int_eq(e->id, 41);
+    ck_assert_uint_eq(got.n, 0); /* before the reply, which may be the end of it */
+    keep(the_double.outcome, sizeof(the_double.outcome), ad_str_c(outcome));
+    if (target.p) {
+        keep(the_double.target, sizeof(the_double.target), target);
+    }
+}
+
+static void begin_action(void)
+{
+    struct ad_audited *e = the_double.begun;
+    if (e) {
+        the_double.begun = NULL;
+        e->id = 41;
+        e->err = the_double.audit_fail;
+        e->cb(e);
+    }
+}
+
+static void end_audit(void *ctx)
+{
+    struct ad_audit_question *a = ctx;
+    a->next_before = the_double.next_before;
+    end(&a->q);
+}
+
+enum ad_err ad_service_audit_list(struct ad_service *s, struct ad_audit_question *a)
+{
+    (void)s;
+    keep(the_double.actor, sizeof(the_double.actor), a->actor);
+    keep(the_double.action, sizeof(the_double.action), a->action);
+    the_double.events.limit = a->limit;
+    the_double.events.before = a->before;
+    return ask("audit", &a->q.info, end_audit, a);
+}
+
 bool ad_service_ready(const struct ad_service *s, const char **why)
 {
     (void)s;
@@ -267,6 +319,7 @@ static void request(unsigned which, const char *method, const char *target, cons
         return;
     }
     route->handler(route->ctx, &exchange);
+    begin_action();
     got.route = route;
     if (!the_double.later) {
         api_answer();

@@ -5,6 +5,7 @@
 #define AD_TEST_API_FIXTURE_H
 
 #include "api/api.h"
+#include "service/audit.h"
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"
@@ -25,6 +26,9 @@ struct double_service {
     enum ad_health health;
     int64_t next_before, changed;
     unsigned accepted, duplicate;
+    enum ad_err audit_refuse, audit_fail; /* how beginning an entry ends */
+    struct ad_audited *begun;
+    char actor[72], action[72], target[256], outcome[32];
     char body[256];         /* of an ingest */
     void (*run)(void *ctx); /* what waits */
     void *ctx;

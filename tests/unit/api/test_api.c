@@ -290,6 +290,7 @@ static const struct {
     { "POST", "/api/v1/events/discard", AD_ROLE_OPERATE },
     { "POST", "/api/v1/events/1/replay", AD_ROLE_OPERATE },
     { "POST", "/api/v1/events/1/discard", AD_ROLE_OPERATE },
+    { "GET", "/api/v1/audit", AD_ROLE_OPERATE },
     { "GET", "/api/v1/sync", AD_ROLE_READ },
     { "POST", "/api/v1/sync", AD_ROLE_OPERATE },
     { "POST", "/api/v1/sync/people", AD_ROLE_OPERATE },
@@ -643,6 +644,108 @@ START_TEST(webhook_requests_that_do_not_fit_are_refused)
 }
 END_TEST
 
+/* --- The audit log ------------------------------------------------------------------------ */
+
+START_TEST(every_action_is_begun_and_ended_in_the_audit_log)
+{
+    static const struct {
+        const char *method, *target, *body, *action, *what;
+    } rows[] = {
+        { "POST", "/api/v1/events/replay", "{\"state\":\"dead\",\"dry_run\":true}", "events.replay",
+          "state=dead type= subject= since= dry_run" },
+        { "POST", "/api/v1/events/discard", "{\"type\":\"record.*\"}", "events.discard",
+          "state= type=record.* subject= since=" },
+        { "POST", "/api/v1/events/7/replay", "{}", "events.replay", "7" },
+        { "POST", "/api/v1/events/7/discard", "{\"dry_run\":true}", "events.discard", "7 dry_run" },
+        { "POST", "/api/v1/sync", "{\"all\":true}", "sync.start", "all" },
+        { "POST", "/api/v1/sync/people", "{}", "sync.start", "people" },
+        { "POST", "/api/v1/webhooks", "{}", "webhooks.ensure", "" },
+        { "DELETE", "/api/v1/webhooks/" UUID, NULL, "webhooks.delete", UUID },
+    };
+    the_caller.name = "ana";
+    the_double.json = "{}";
+    for (size_t i = 0; i < AD_LEN(rows); i++) {
+        internal_request(rows[i].method, rows[i].target, NULL, rows[i].body);
+        ck_assert_msg(got.status == 200 || got.status == 202, "%s %u", rows[i].target, got.status);
+        ck_assert_str_eq(the_double.actor, "ana");
+        ck_assert_str_eq(the_double.action, rows[i].action);
+        ck_assert_str_eq(the_double.target, rows[i].what);
+        ck_assert_str_eq(the_double.outcome, "ok");
+        ck_assert_ptr_nonnull(the_double.asked);
+    }
+}
+END_TEST
+
+START_TEST(what_only_looks_is_in_no_audit_log)
+{
+    the_double.json = "{}";
+    for (size_t i = 0; i < AD_LEN(roles); i++) {
+        if (strcmp(roles[i].method, "GET") == 0 && !strstr(roles[i].target, "audit")) {
+            internal_request("GET", roles[i].target, NULL, NULL);
+            ck_assert_msg(!*the_double.action, "%s", roles[i].target);
+        } else if (strcmp(roles[i].method, "GET") != 0) {
+            ck_assert_int_eq(roles[i].role, AD_ROLE_OPERATE);
+        }
+    }
+}
+END_TEST
+
+START_TEST(an_action_that_fails_says_so_in_the_audit_log)
+{
+    static const struct {
+        enum ad_err err;
+        const char *outcome;
+    } rows[] = {
+        { AD_ERR_NOTFOUND, "not found" }, { AD_ERR_CONFLICT, "conflict" },
+        { AD_ERR_STORE, "unavailable" },  { AD_ERR_UPSTREAM, "failed" },
+        { AD_ERR_INVALID, "invalid" },
+    };
+    for (size_t i = 0; i < AD_LEN(rows) * 2; i++) {
+        the_double.refuse = i % 2 ? rows[i / 2].err : AD_OK;
+        the_double.fail = rows[i / 2].err;
+        internal_request("POST", "/api/v1/events/7/replay", NULL, "{}");
+        ck_assert_str_eq(the_double.outcome, rows[i / 2].outcome);
+    }
+    internal_request("POST", "/api/v1/events/7/replay", NULL, "[]");
+    ck_assert_str_eq(the_double.outcome, "invalid");
+    ck_assert_ptr_null(the_double.asked);
+}
+END_TEST
+
+START_TEST(without_an_entry_nothing_is_done)
+{
+    for (unsigned later = 0; later < 2; later++) {
+        the_double.audit_refuse = later ? AD_OK : AD_ERR_CLOSED;
+        the_double.audit_fail = AD_ERR_STORE_FULL;
+        internal_request("POST", "/api/v1/sync/people", NULL, "{}");
+        assert_problem(503, later ? "store_full" : "closed", "nothing was done");
+        ck_assert_ptr_null(the_double.asked);
+        ck_assert_str_eq(the_double.outcome, "");
+    }
+}
+END_TEST
+
+START_TEST(the_audit_log_is_listed_by_page)
+{
+    the_double.json = "[{\"id\":7}]";
+    the_double.next_before = 7;
+    internal_request("GET", "/api/v1/audit?actor=ana&action=sync.start&limit=2&cursor=9", NULL,
+                     NULL);
+    ck_assert_uint_eq(got.status, 200);
+    json_assert(got_body(), "{'data': [{'id': 7}], 'pagination': {'next_cursor': '7'}}");
+    ck_assert_str_eq(the_double.actor, "ana");
+    ck_assert_str_eq(the_double.action, "sync.start");
+    ck_assert_uint_eq(the_double.events.limit, 2);
+    ck_assert_int_eq(the_double.events.before, 9);
+    internal_request("GET", "/api/v1/audit?who=ana", NULL, NULL);
+    assert_problem(400, "invalid", "unknown parameter");
+    internal_request("GET", "/api/v1/audit?limit=501", NULL, NULL);
+    assert_problem(400, "invalid", "limit");
+    internal_request("GET", "/api/v1/audit?actor=%zz", NULL, NULL);
+    assert_problem(400, "invalid", "escaped");
+}
+END_TEST
+
 START_TEST(without_memory_every_route_still_answers_once)
 {
     static const struct {
@@ -655,6 +758,7 @@ START_TEST(without_memory_every_route_still_answers_once)
         { "GET", "/api/v1/events/1", NULL },
         { "POST", "/api/v1/events/replay", "{\"state\":\"dead\"}" },
         { "POST", "/api/v1/events/1/discard", "{}" },
+        { "GET", "/api/v1/audit", NULL },
         { "GET", "/api/v1/sync", NULL },
         { "POST", "/api/v1/sync", "{\"all\":true}" },
         { "POST", "/api/v1/sync/people", "{}" },
@@ -715,6 +819,11 @@ static Suite *api_suite(void)
         a_sync_that_cannot_start_says_why,
         webhooks_are_listed_ensured_and_deleted,
         webhook_requests_that_do_not_fit_are_refused,
+        every_action_is_begun_and_ended_in_the_audit_log,
+        what_only_looks_is_in_no_audit_log,
+        an_action_that_fails_says_so_in_the_audit_log,
+        without_an_entry_nothing_is_done,
+        the_audit_log_is_listed_by_page,
         without_memory_every_route_still_answers_once,
     };
     Suite *suite = suite_create("api");
