@@ -37,6 +37,7 @@ void ad__api_backup(void *ctx, struct ad_exchange *x)
     const struct ad_json *doc;
     enum ad_err err = ad__api_body(x, known, &doc, &info);
     err = err ? err : ad_json_bind(doc, fields, AD_LEN(fields), &wish, &info);
+    ad__api_audit_target(x, "%.*s", AD_FMT(wish.file));
     err = err ? err : ad_service_backup_start(a->o.service, wish.file, &info);
     if (err) {
         ad__api_problem(x, err, info.msg);

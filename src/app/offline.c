@@ -176,6 +176,8 @@ unsigned ad_offline_call(struct ad_offline *o, const char *method, const char *p
         .headers_n = 1,
         .body = body.p ? body : AD_STR(""),
         .peer = AD_STR("command"),
+        .actor = AD_STR("command"), /* who may open the database may do everything */
+        .role = AD_ROLE_OPERATE,
         .received_ms = ad_mono_ms(ad_loop_clock(o->loop)),
         .arena = &c.arena,
         .ops = &ops,
