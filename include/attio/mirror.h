@@ -84,13 +84,14 @@ struct ad_mirror_op {
     ad_mirror_cb cb;
     void *data;
     bool bulk; /* sync: chunks of 50 rows, behind everything else; else of 100 */
+    bool dry;  /* only counts what would become of them; nothing is written (no `done` then) */
     /* result. On error earlier chunks may be in SQL: the same answer may be applied again. */
     enum ad_err err;
     struct ad_errinfo info;
     unsigned seen, created, updated, unchanged, stale; /* of the records given; delete: updated are
                                                           rows that carry a tombstone now */
     /* Set by the caller or NULL: called from inside ad_mirror_apply for every record of the answer,
-     * once it is known to be sound. Its arguments are valid during the call; created_at is absent
+     * once all have been told apart. Its arguments are valid during the call; created_at is absent
      * when the record has none. */
     void (*on_record)(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at);
     /* private */
@@ -101,7 +102,8 @@ struct ad_mirror_op {
  * expected, a thread stands for all of its comments. The text is copied.
  * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
  * object, version or workspace; NOMEM, CLOSED: it does not. After on_record was called only CLOSED
- * and NOMEM can come. */
+ * and NOMEM can come. A record is parsed when it turns out to be news: if it then is no JSON, which
+ * somebody should have checked who minds, op->err is PARSE. */
 AD_MUST_CHECK enum ad_err ad_mirror_apply(struct ad_mirror *m, struct ad_mirror_op *op,
                                           struct ad_str response);
 /* Marks records deleted at `version`; ids need not live past the call. Unknown ids get a tombstone

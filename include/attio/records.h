@@ -5,7 +5,8 @@
  *
  * An answer is checked before it is handed out: the whole of it is well-formed JSON and has "data"
  * of the right kind, so a caller may read it piece by piece and never stops in the middle of a
- * page. Garbage counts as a failed try and is asked for again. */
+ * page. Garbage counts as a failed try and is asked for again. Of a page of records or entries only
+ * the frame is checked: where each begins and ends. */
 #ifndef AD_ATTIO_RECORDS_H
 #define AD_ATTIO_RECORDS_H
 

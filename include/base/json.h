@@ -68,6 +68,17 @@ AD_MUST_CHECK enum ad_err ad_json_each(struct ad_arena *arena, struct ad_str tex
                                        struct ad_str key, const struct ad_json_limits *limits,
                                        ad_json_each_cb each, void *ctx, struct ad_errinfo *info);
 
+/* Cuts the same array into its elements without reading them: `each` gets every element's text, a
+ * slice of `text`. Ten times as fast, because only strings and brackets are looked at; whether an
+ * element is JSON at all is for ad_json_parse to say, or for being equal to one that was parsed.
+ * PARSE as above, and for a text that ends inside; after some elements, perhaps. */
+typedef enum ad_err (*ad_json_cut_cb)(void *ctx, struct ad_str element);
+AD_MUST_CHECK enum ad_err ad_json_cut(struct ad_str text, struct ad_str key, ad_json_cut_cb each,
+                                      void *ctx, struct ad_errinfo *info);
+/* The text of the value at a path (as of ad_json_path) of such an unread text; absent when there is
+ * none, or it cannot be told so easily (keys with escapes). Strings come with their quotes. */
+struct ad_str ad_json_peek(struct ad_str text, const char *path);
+
 const struct ad_json *ad_json_get(const struct ad_json *object, const char *key);
 const struct ad_json *ad_json_get_str(const struct ad_json *object, struct ad_str key);
 const struct ad_json *ad_json_at(const struct ad_json *array, size_t i);

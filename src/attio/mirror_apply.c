@@ -3,7 +3,8 @@
  *   text -> refs (id, raw text) -> batch: what stands in SQL? -> new, changed, unchanged or stale
  *        -> chunks of the new and changed ones, written -> next batch -> counts
  *
- * Only what will be written is taken apart, a chunk at a time. */
+ * Only what will be written is parsed, a chunk at a time; of the rest no more is read than id and
+ * time, because it equals what was parsed once. */
 #include "attio/mirror.h"
 
 #include "base/json_write.h"
@@ -100,11 +101,10 @@ static enum ad_err add_record(struct apply *w, const struct ad_json *record)
     return ok ? AD_OK : ad_fail(info, AD_ERR_NOMEM, "no memory for the answer");
 }
 
-static enum ad_err on_element(void *ctx, const struct ad_json *element)
+static enum ad_err add_comments(void *ctx, const struct ad_json *element)
 {
     struct apply *w = ctx;
-    const struct ad_json *thread =
-        w->op->object->kind == AD_KIND_COMMENT ? ad_json_get(element, "comments") : NULL;
+    const struct ad_json *thread = ad_json_get(element, "comments");
     enum ad_err err = AD_OK;
     if (!thread) {
         return add_record(w, element);
@@ -115,6 +115,40 @@ static enum ad_err on_element(void *ctx, const struct ad_json *element)
     return err;
 }
 
+/* A string as it stands in the text: absent unless it is one, and one without escapes. */
+static struct ad_str plain_string(struct ad_str raw)
+{
+    bool plain = raw.n >= 2 && raw.p[0] == '"' && !memchr(raw.p, '\\', raw.n);
+    return plain ? ad_str_n(raw.p + 1, raw.n - 2) : AD_STR_NONE;
+}
+
+/* What must be known of a record to look whether it is news; only then is it parsed. One that is
+ * written in an unusual way is parsed at once. */
+static enum ad_err on_cut(void *ctx, struct ad_str raw)
+{
+    struct apply *w = ctx;
+    const struct ad_kind_shape *kind = ad__kind_shape(w->op->object->kind);
+    struct ad_str id = plain_string(ad_json_peek(raw, kind->key_path));
+    struct ad_str created_at =
+        kind->created_at ? plain_string(ad_json_peek(raw, kind->created_at)) : AD_STR_NONE;
+    created_at = created_at.p ? created_at : plain_string(ad_json_peek(raw, "created_at"));
+    if (!ad_str_is_uuid(id) || !created_at.p) {
+        const struct ad_json *record;
+        enum ad_err err = ad_json_parse(&w->arena, raw, NULL, &record, &w->op->info);
+        err = err ? err : add_record(w, record);
+        ad_arena_reset(&w->arena);
+        return err;
+    }
+    struct ref *r = ref_add(w);
+    if (!r) {
+        return ad_fail(&w->op->info, AD_ERR_NOMEM, "no memory for the answer");
+    }
+    r->raw = raw;
+    r->id = id;
+    r->created_at = created_at;
+    return AD_OK;
+}
+
 static enum ad_err read_one(struct apply *w, struct ad_str text)
 {
     const struct ad_json *doc;
@@ -123,7 +157,16 @@ static enum ad_err read_one(struct apply *w, struct ad_str text)
     if (!err && !ad_json_is(data, AD_JSON_OBJECT)) {
         err = ad_fail(&w->op->info, AD_ERR_PARSE, "data: required, an array or an object");
     }
-    return err ? err : on_element(w, data);
+    return err ? err : add_comments(w, data);
+}
+
+static enum ad_err read_many(struct apply *w, struct ad_str text)
+{
+    struct ad_errinfo *info = &w->op->info;
+    if (w->op->object->kind == AD_KIND_COMMENT) {
+        return ad_json_each(&w->arena, text, AD_STR("data"), NULL, add_comments, w, info);
+    }
+    return ad_json_cut(text, AD_STR("data"), on_cut, w, info);
 }
 
 static enum ad_err read_answer(struct apply *w, struct ad_str text)
@@ -134,8 +177,7 @@ static enum ad_err read_answer(struct apply *w, struct ad_str text)
     }
     memcpy(w->text, text.p, text.n);
     struct ad_str copy = ad_str_n(w->text, text.n);
-    enum ad_err err =
-        ad_json_each(&w->arena, copy, AD_STR("data"), NULL, on_element, w, &w->op->info);
+    enum ad_err err = read_many(w, copy);
     ad_arena_reset(&w->arena);
     if (err == AD_ERR_PARSE && w->n == 0) { /* then data may be one record */
         w->op->info = (struct ad_errinfo){ .code = AD_OK };
@@ -311,30 +353,20 @@ static enum ad_err settle_step(struct apply *w)
 
 static void count(struct apply *w, enum fate fate)
 {
-    struct ad_mirror *m = w->mirror;
     struct ad_mirror_op *op = w->op;
-    switch (fate) {
-    case FATE_CREATED:
-        op->created++;
-        m->c_created->v++;
-        break;
-    case FATE_UPDATED:
-        op->updated++;
-        m->c_updated->v++;
-        break;
-    case FATE_DELETED:
-        op->updated++;
-        m->c_deleted->v++;
-        break;
-    case FATE_UNCHANGED:
-        op->unchanged++;
-        m->c_unchanged->v++;
-        break;
-    case FATE_STALE:
-        op->stale++;
-        m->c_stale->v++;
-        break;
-    }
+    const struct ad_mirror *m = w->mirror;
+    const struct {
+        unsigned *of_op;
+        struct ad_counter *metric;
+    } counts[] = {
+        [FATE_STALE] = { &op->stale, m->c_stale },
+        [FATE_UNCHANGED] = { &op->unchanged, m->c_unchanged },
+        [FATE_CREATED] = { &op->created, m->c_created },
+        [FATE_UPDATED] = { &op->updated, m->c_updated },
+        [FATE_DELETED] = { &op->updated, m->c_deleted },
+    };
+    (*counts[fate].of_op)++;
+    counts[fate].metric->v += !op->dry;
 }
 
 static void advance(struct apply *w);
@@ -343,7 +375,7 @@ static void count_chunk(struct apply *w)
 {
     for (size_t i = w->chunk_from; i < w->at; i++) {
         const struct ref *r = &w->refs[i];
-        bool refused = r->fate >= FATE_CREATED && w->steps[r->step].changes == 0;
+        bool refused = r->fate >= FATE_CREATED && !w->op->dry && w->steps[r->step].changes == 0;
         count(w, refused ? FATE_STALE : r->fate); /* SQL knew better */
     }
 }
@@ -378,7 +410,7 @@ static enum ad_err gather_chunk(struct apply *w)
     }
     for (; !err && w->at < w->batch_to && w->steps_n < max; w->at++) {
         struct ref *r = &w->refs[w->at];
-        if (r->fate >= FATE_CREATED) {
+        if (r->fate >= FATE_CREATED && !w->op->dry) {
             r->step = w->steps_n;
             struct ad_step *step = &w->steps[w->steps_n++];
             err = w->deletes ? tombstone_step(w, r, step) : upsert_step(w, r, step);

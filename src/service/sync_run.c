@@ -169,6 +169,9 @@ static void page_failed(struct ad__sync_run *r)
         r->state.offset = 0;
         final = ++r->nonsense > 2 * NONSENSE_MAX ? "the answers are too large" : NULL;
     }
+    if (r->err == AD_ERR_PARSE && ++r->nonsense > NONSENSE_MAX) {
+        final = "Attio's answer is not JSON";
+    }
     if (final) {
         run_finish(r, AD_SYNC_FAILED, final);
         return;

@@ -234,6 +234,20 @@ START_TEST(outage_however_long_only_delays_the_run)
 }
 END_TEST
 
+START_TEST(record_that_is_no_json_is_never_mirrored_and_asked_for_again)
+{
+    records_add(3);
+    up();
+    fault_add(&s, "/query", 3, 200)->body =
+        "{\"data\":[{\"id\":{\"record_id\":\"00000000-0000-4000-8000-000000000001\"},"
+        "\"created_at\":\"2024-01-01T00:00:00.000000000Z\",x}]}";
+    start();
+    pass_until(&s, is_over, NULL);
+    ck_assert(world_logged(&s.f.w, "\"PARSE\""));
+    done(3);
+}
+END_TEST
+
 /* What a broken cache on the way would do. */
 static unsigned repeats;
 
@@ -454,6 +468,7 @@ static Suite *sync_suite(void)
         page_that_cannot_be_written_is_asked_for_again_and_counted_once,
         run_that_is_refused_is_failed_and_never_done,
         outage_however_long_only_delays_the_run,
+        record_that_is_no_json_is_never_mirrored_and_asked_for_again,
         page_that_comes_again_is_asked_for_anew,
         page_that_comes_again_and_again_fails_the_run,
         allocation_that_fails_anywhere_delays_the_run_or_fails_it,
