@@ -140,6 +140,30 @@ struct ad_mirror_scan {
 };
 AD_MUST_CHECK enum ad_err ad_mirror_scan(struct ad_mirror *m, struct ad_mirror_scan *s);
 
+/* Ids looked for at once. */
+#define AD_MIRROR_LOOK_MAX 500
+
+struct ad_mirror_look;
+typedef void (*ad_mirror_look_cb)(struct ad_mirror_look *l);
+/* Which of some records carry a tombstone; after the operations submitted before. */
+struct ad_mirror_look {
+    /* set by the caller */
+    const struct ad_object *object;
+    struct ad_str workspace_id; /* lives until cb */
+    ad_mirror_look_cb cb;
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+    const struct ad_str *deleted; /* ids, valid during cb */
+    size_t deleted_n;
+    /* private */
+    void *impl;
+};
+/* ids need not live past the call. INVALID: no object or workspace, or too many. */
+AD_MUST_CHECK enum ad_err ad_mirror_tombstones(struct ad_mirror *m, struct ad_mirror_look *l,
+                                               const struct ad_str *ids, size_t n);
+
 struct ad_mirror_count {
     /* set by the caller */
     const struct ad_object *object;

@@ -131,11 +131,20 @@ static const char audit_table[] = "CREATE TABLE attiod_audit ("
                                   " outcome TEXT NOT NULL,"
                                   " ended_at INTEGER);";
 
+/* attio/merges.h. merged_at: nanoseconds since 1970 when we were told first. */
+static const char merge_table[] = "CREATE TABLE attiod_merge ("
+                                  " workspace_id TEXT NOT NULL,"
+                                  " object_id TEXT NOT NULL,"
+                                  " old_id TEXT NOT NULL,"
+                                  " new_id TEXT NOT NULL,"
+                                  " merged_at INTEGER NOT NULL,"
+                                  " PRIMARY KEY (workspace_id, object_id, old_id)) WITHOUT ROWID;";
+
 /* One row a version; each part of it is a constant script. */
 #define PARTS_MAX 8
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns, list_table, attribute_columns, audit_table },
+    { compatible_2, webhook_columns, list_table, attribute_columns, audit_table, merge_table },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

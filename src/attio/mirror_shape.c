@@ -444,6 +444,17 @@ static void put_scan_range(struct ad_buf *b, const struct ad_shape *shape)
                key);
 }
 
+static void put_tombstones(struct ad_buf *b, const struct ad_shape *shape)
+{
+    const char *key = shape->kind->key;
+    ad_buf_fmt(b, "SELECT %s FROM ", key);
+    ad__sql_ident(b, shape->table);
+    ad_buf_fmt(b,
+               " WHERE _workspace_id = $1 AND %s IN (SELECT value FROM json_each($2))"
+               " AND _deleted_at IS NOT NULL",
+               key);
+}
+
 /* Each over an index: a row is some kilobytes. */
 static void put_count(struct ad_buf *b, const struct ad_shape *shape)
 {
@@ -460,7 +471,8 @@ static enum ad_err make_statements(struct ad_shape *shape)
                                                      const struct ad_shape *shape) = {
         [AD_SHAPE_UPSERT] = put_upsert,         [AD_SHAPE_TOMBSTONE] = put_tombstone,
         [AD_SHAPE_EXISTING] = put_existing,     [AD_SHAPE_SCAN] = put_scan,
-        [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_COUNT] = put_count,
+        [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_TOMBSTONES] = put_tombstones,
+        [AD_SHAPE_COUNT] = put_count,
     };
     struct ad_buf b;
     enum ad_err err = AD_OK;
