@@ -14,6 +14,7 @@ struct ad_account;
 struct ad_audit;
 struct ad_client;
 struct ad_inbox;
+struct ad_merges;
 struct ad_mirror;
 struct ad_records;
 struct ad_schema;
@@ -34,6 +35,7 @@ struct ad_service_opts {
     struct ad_schema *schema;
     struct ad_records *records;
     struct ad_mirror *mirror;
+    struct ad_merges *merges;
     struct ad_inbox *inbox;
     struct ad_account *account;
     struct ad_audit *audit;

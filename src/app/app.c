@@ -7,6 +7,7 @@
 #include "attio/account.h"
 #include "attio/audit.h"
 #include "attio/inbox.h"
+#include "attio/merges.h"
 #include "attio/migrate.h"
 #include "attio/mirror.h"
 #include "attio/records.h"
@@ -47,6 +48,7 @@ struct ad_app {
     struct ad_account *account;
     struct ad_inbox *inbox;
     struct ad_mirror *mirror;
+    struct ad_merges *merges;
     struct ad_records *records;
     struct ad_sync_state *sync_state;
     struct ad_registry *events;
@@ -322,6 +324,18 @@ static bool close_mirror(struct ad_app *a)
     return true;
 }
 
+static enum ad_err open_merges(struct ad_app *a, struct ad_errinfo *info)
+{
+    (void)info;
+    return ad_merges_open(a->store, a->clock, &a->merges);
+}
+
+static bool close_merges(struct ad_app *a)
+{
+    ad_merges_close(a->merges);
+    return true;
+}
+
 static enum ad_err open_records(struct ad_app *a, struct ad_errinfo *info)
 {
     (void)info;
@@ -378,6 +392,7 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .schema = a->schema,
         .records = a->records,
         .mirror = a->mirror,
+        .merges = a->merges,
         .inbox = a->inbox,
         .account = a->account,
         .audit = a->audit,
@@ -600,6 +615,7 @@ static const struct stage stages[] = {
     { "account", open_account, close_account, AD_EXIT_DATABASE },
     { "inbox", open_inbox, close_inbox, AD_EXIT_DATABASE },
     { "mirror", open_mirror, close_mirror, AD_EXIT_DATABASE },
+    { "merges", open_merges, close_merges, AD_EXIT_FAILED },
     { "records", open_records, close_records, AD_EXIT_FAILED },
     { "sync state", open_sync_state, close_sync_state, AD_EXIT_DATABASE },
     { "event handlers", open_events, close_events, AD_EXIT_FAILED },

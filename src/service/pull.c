@@ -33,6 +33,14 @@ void ad__want_end(struct source *s, struct want *w)
     ad_free(w);
 }
 
+void ad__want_give_back(struct source *s, struct want *w, const char *why)
+{
+    AD_LIST_FOREACH (l, &w->claims) {
+        ad_container_of(l, struct claim, link)->job->why = why;
+    }
+    ad__want_end(s, w);
+}
+
 /* The one of that id that gathers. */
 static struct want *want_get(struct source *s, const char *text)
 {
@@ -84,9 +92,77 @@ void ad_pull_said_gone(struct ad_pull_job *job)
     job->own->deleted = true;
 }
 
-void ad_pull_also(struct ad_pull_job *job, const char *id)
+void ad__want_inherit(struct want *w, struct ad_str heir)
 {
-    AD_IGNORE(job_claim(job, id), "without memory the job says why");
+    char id[37];
+    if (heir.n >= sizeof(id)) {
+        return;
+    }
+    memcpy(id, heir.p, heir.n);
+    id[heir.n] = '\0';
+    w->inherited = true;
+    AD_LIST_FOREACH (l, &w->claims) {
+        struct ad_pull_job *job = ad_container_of(l, struct claim, link)->job;
+        if (strcmp(job->id, id) != 0) { /* its own merge: it has asked already */
+            AD_IGNORE(job_claim(job, id), "without memory the job says why");
+        }
+    }
+}
+
+/* ---- merges ------------------------------------------------------------------------------ */
+
+/* Remembered before the old record becomes a tombstone: who hears of that may ask what it became. */
+struct merge {
+    struct ad_merge_put put;
+    struct ad_pull_job *job;
+    char old_id[37];
+};
+
+static void on_merge_put(struct ad_merge_put *put)
+{
+    struct merge *m = put->data;
+    struct ad_pull_job *job = m->job;
+    struct ad_pull *p = job->pull;
+    p->merges--;
+    if (put->err) {
+        job->why = "the merge could not be remembered";
+    } else if (job_claim(job, m->old_id)) {
+        ad__source_soon(job->source, 0);
+    }
+    ad_free(m);
+    if (--job->open == 0) {
+        job_end(job, job->why ? AD_OUTCOME_RETRY : AD_OUTCOME_DONE, job->why);
+    }
+    ad__pull_maybe_closed(p);
+}
+
+void ad_pull_merged(struct ad_pull_job *job, const char *old_id)
+{
+    struct ad_pull *p = job->pull;
+    struct ad_str old = ad_str_c(old_id);
+    struct merge *m = old.n < sizeof(m->old_id) ? ad_zalloc(sizeof(*m)) : NULL;
+    if (!m) {
+        job->why = "no memory";
+        return;
+    }
+    memcpy(m->old_id, old.p, old.n);
+    m->job = job;
+    m->put = (struct ad_merge_put){
+        .workspace_id = ad_account_workspace_id(p->o.account),
+        .object_id = job->source->object->id,
+        .old_id = ad_str_n(m->old_id, old.n),
+        .new_id = ad_str_c(job->id),
+        .cb = on_merge_put,
+        .data = m,
+    };
+    enum ad_err err = ad_merges_put(p->o.merges, &m->put);
+    if (err) {
+        ad_free(m);
+        job->why = err == AD_ERR_INVALID ? job->why : "the merge could not be remembered";
+        return;
+    }
+    p->merges++;
+    job->open++;
 }
 
 /* Events that arrived since the invocation began are about the job's own id. */
@@ -119,7 +195,7 @@ static void unknown_next(struct ad_pull *p);
 
 static const struct ad_object *collection_of(const struct ad_pull_job *job)
 {
-    return job->family->collection(job->pull->o.schema, ad_invocation_event(job->inv, 0));
+    return job->family->collection(job->pull->o.schema, job->event);
 }
 
 static void on_unknown_timer(struct ad_timer *t)
@@ -185,6 +261,19 @@ static void unknown_next(struct ad_pull *p)
 
 /* ---- the handlers ------------------------------------------------------------------------ */
 
+/* The first one that says what it is about: a type that we do not know may not. */
+static const struct ad_handler_event *telling(const struct ad_pull_family *f,
+                                              const struct ad_invocation *inv)
+{
+    for (size_t i = 0; i < ad_invocation_count(inv); i++) {
+        const struct ad_handler_event *e = ad_invocation_event(inv, i);
+        if (*f->id(e)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
 static void run(void *ctx, struct ad_invocation *inv)
 {
     struct family *f = ctx;
@@ -195,8 +284,9 @@ static void run(void *ctx, struct ad_invocation *inv)
         ad_invocation_done(inv, AD_OUTCOME_DONE, NULL);
         return;
     }
-    const char *id = f->f->id(e);
-    if (!*id) {
+    e = telling(f->f, inv);
+    if (!e) {
+        p->c_unmirrored->v += ad_invocation_count(inv);
         ad_invocation_done(inv, AD_OUTCOME_DONE, NULL);
         return;
     }
@@ -205,7 +295,9 @@ static void run(void *ctx, struct ad_invocation *inv)
         ad_invocation_done(inv, AD_OUTCOME_RETRY, p->closing ? "closing" : "no memory");
         return;
     }
-    *job = (struct ad_pull_job){ .pull = p, .family = f->f, .inv = inv, .id = id };
+    *job = (struct ad_pull_job){
+        .pull = p, .family = f->f, .inv = inv, .event = e, .id = f->f->id(e)
+    };
     ad_list_init(&job->link);
     const struct ad_object *o = collection_of(job);
     if (o) {
@@ -228,7 +320,8 @@ static void family_open(struct ad_pull *p, const struct ad_pull_family *family)
         .mode = AD_HANDLER_LATEST,
         .concurrency = 5000,    /* invocations only wait here, in one query's line */
         .timeout_ms = UINT_MAX, /* an outage may last */
-        .max_attempts = UINT_MAX,
+        /* Only what Attio refuses is tried so often: for about four days. */
+        .max_attempts = 100,
         .run = run,
         .ctx = f,
     };
@@ -242,6 +335,12 @@ static void metrics_open(struct ad_pull *p)
                                   "Single reads of what a query did not show.");
     p->c_coalesced = ad_metric_counter(m, "attiod_pull_coalesced_total", NULL,
                                        "Requests for an id that was already asked for.");
+    p->c_known = ad_metric_counter(m, "attiod_pull_known_deleted_total", NULL,
+                                   "What a query did not show and is known to be deleted.");
+    p->c_gone = ad_metric_counter(m, "attiod_pull_collection_gone_total", NULL,
+                                  "Ids not looked at: their object or list is gone.");
+    p->c_unmirrored = ad_metric_counter(m, "attiod_events_unmirrored_total", NULL,
+                                        "Events about what no mirror row answers to.");
     p->c_foreign = ad_metric_counter(m, "attiod_events_foreign_workspace_total", NULL,
                                      "Events of another workspace, not followed.");
     p->c_unknown = ad_metric_counter(m, "attiod_events_unknown_object_total", NULL,
@@ -294,7 +393,7 @@ void ad__wants_give_up(struct ad_list *wants)
 
 void ad__pull_maybe_closed(struct ad_pull *p)
 {
-    if (!p->closing) {
+    if (!p->closing || p->merges > 0) {
         return;
     }
     AD_LIST_FOREACH (l, &p->sources) {
@@ -333,10 +432,7 @@ void ad_pull_close(struct ad_pull *p, void (*done)(void *ctx), void *ctx)
         asked_back(p);
     }
     AD_LIST_FOREACH (l, &p->sources) {
-        struct source *s = ad_container_of(l, struct source, link);
-        if (s->busy) {
-            ad_records_cancel(p->o.records, &s->op);
-        }
+        ad__source_stop(ad_container_of(l, struct source, link));
     }
     ad_timer_start(p->o.timers, &p->close_timer, 0, on_close_timer);
 }

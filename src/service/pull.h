@@ -9,13 +9,16 @@
  * want         one id of one collection; jobs that want the same share it
  *
  * What the query does not show is confirmed by a GET (or by its own deleted event) and becomes a
- * tombstone. While Attio cannot be reached jobs simply wait, with growing pauses: an outage is not
+ * tombstone; if it was merged away, what it became is looked at too. Notes, tasks, comments and
+ * members cannot be queried by id: each is a GET. While Attio cannot be reached jobs simply wait, with growing pauses: an outage is not
  * the event's fault and leaves no failure rows. Answers older than what the mirror holds are refused
- * there, by version. */
+ * there, by version. What Attio refuses to show (a scope is missing) is tried again by the dispatcher,
+ * and dead in the end; events of an object or list that is gone are done, and counted. */
 #ifndef AD_SERVICE_PULL_H
 #define AD_SERVICE_PULL_H
 
 #include "attio/account.h"
+#include "attio/merges.h"
 #include "attio/mirror.h"
 #include "attio/records.h"
 #include "attiod/handler.h"
@@ -39,8 +42,9 @@ struct ad_pull_family {
 
 /* Attio says that the own id is gone: a query that does not show it needs no GET. */
 void ad_pull_said_gone(struct ad_pull_job *job);
-/* The job also waits for another id of its collection. */
-void ad_pull_also(struct ad_pull_job *job, const char *id);
+/* Another id of the same collection was merged into the own one: that is remembered, then the job
+ * also waits for the other's end. */
+void ad_pull_merged(struct ad_pull_job *job, const char *old_id);
 
 struct ad_pull_opts {
     const struct ad_pull_family *const *families; /* NULL-ended, at most AD_PULL_FAMILIES_MAX */
@@ -48,6 +52,7 @@ struct ad_pull_opts {
     struct ad_schema *schema;
     struct ad_records *records;
     struct ad_mirror *mirror;
+    struct ad_merges *merges;
     struct ad_account *account;
     struct ad_versions *versions;
     const struct ad_clock *clock;

@@ -1,11 +1,7 @@
 #include "pull_private.h"
 
-/* Attio's page size; a query with that many ids is known to work, more is not known. */
-#define IDS_MAX 500
 #define BACKOFF_BASE_MS 500
 #define BACKOFF_CAP_MS 60000
-/* Merges are applied within seconds. */
-#define MERGING_WAIT_MS 2000
 
 static void source_next(struct source *s);
 
@@ -21,6 +17,28 @@ void ad__source_soon(struct source *s, uint64_t delay_ms)
     }
 }
 
+static struct source *source_new(struct ad_pull *p, const struct ad_object *o)
+{
+    struct source *s = ad_zalloc(sizeof(*s));
+    if (!s) {
+        return NULL;
+    }
+    s->pull = p;
+    s->object = o;
+    s->by_get = o->kind != AD_KIND_OBJECT && o->kind != AD_KIND_LIST;
+    s->ids_max = s->by_get ? 1 : IDS_MAX;
+    s->serial = 1;
+    ad_map_init(&s->gathering);
+    ad_map_init(&s->flight);
+    struct ad_list *const lists[] = { &s->waiting, &s->batch, &s->unseen,
+                                      &s->confirm, &s->gone,  &s->later };
+    for (size_t i = 0; i < AD_LEN(lists); i++) {
+        ad_list_init(lists[i]);
+    }
+    ad_list_push(&p->sources, &s->link);
+    return s;
+}
+
 struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o)
 {
     AD_LIST_FOREACH (l, &p->sources) {
@@ -29,24 +47,26 @@ struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o)
             return s;
         }
     }
-    struct source *s = ad_zalloc(sizeof(*s));
-    if (!s) {
-        return NULL;
-    }
-    s->pull = p;
-    s->object = o;
-    s->ids_max = IDS_MAX;
-    ad_map_init(&s->gathering);
-    ad_map_init(&s->flight);
-    ad_list_init(&s->waiting);
-    ad_list_init(&s->batch);
-    ad_list_init(&s->confirm);
-    ad_list_init(&s->gone);
-    ad_list_push(&p->sources, &s->link);
-    return s;
+    return source_new(p, o);
 }
 
-/* ---- asking Attio ------------------------------------------------------------------------ */
+void ad__source_free(struct source *s)
+{
+    ad_timer_stop(s->pull->o.timers, &s->timer);
+    ad_timer_stop(s->pull->o.timers, &s->later_timer);
+    for (struct ad_map_node *n = ad_map_any(&s->gathering); n; n = ad_map_any(&s->gathering)) {
+        ad_map_remove(&s->gathering, n);
+    }
+    ad__wants_give_up(&s->waiting);
+    ad__wants_give_up(&s->later);
+    ad_map_fini(&s->gathering);
+    ad_map_fini(&s->flight);
+    ad_free(s->done);
+    ad_list_remove(&s->link);
+    ad_free(s);
+}
+
+/* ---- the way back ------------------------------------------------------------------------ */
 
 static void backoff(struct source *s, const char *what, enum ad_err err, const char *detail)
 {
@@ -64,13 +84,13 @@ static void backoff(struct source *s, const char *what, enum ad_err err, const c
 
 /* Back in line, before what gathered meanwhile; a want for the same record that gathered takes
  * the claims over. */
-static void requeue(struct source *s, struct ad_list *from)
+void ad__source_requeue(struct source *s, struct ad_list *from)
 {
     while (!ad_list_empty(from)) {
         struct want *w = ad_container_of(from->prev, struct want, link);
         ad_list_remove(&w->link);
         struct ad_map_node *node = ad_map_get(&s->gathering, ad_str_c(w->id));
-        w->seen = false;
+        w->seen = w->dead = false;
         if (!node) {
             ad_list_push_front(&s->waiting, &w->link);
             ad_map_put(&s->gathering, &w->node, ad_str_c(w->id));
@@ -78,34 +98,35 @@ static void requeue(struct source *s, struct ad_list *from)
         }
         struct want *other = ad_container_of(node, struct want, node);
         other->deleted = other->deleted || w->deleted;
+        other->inherited = other->inherited && w->inherited;
         ad_list_move(&other->claims, &w->claims);
         ad_free(w);
     }
 }
 
-static void flight_clear(struct source *s)
+void ad__source_flight_clear(struct source *s)
 {
     for (struct ad_map_node *n = ad_map_any(&s->flight); n; n = ad_map_any(&s->flight)) {
         ad_map_remove(&s->flight, n);
     }
 }
 
-/* Nothing of what was asked is known: all of it again. */
 static void all_back(struct source *s)
 {
-    flight_clear(s);
+    ad__source_flight_clear(s);
     if (s->confirming) {
         ad_list_push_front(&s->confirm, &s->confirming->link);
         s->confirming = NULL;
     }
-    requeue(s, &s->gone);
-    requeue(s, &s->confirm);
-    requeue(s, &s->batch);
-    s->merging = false;
+    ad__source_requeue(s, &s->gone);
+    ad__source_requeue(s, &s->confirm);
+    ad__source_requeue(s, &s->unseen);
+    ad__source_requeue(s, &s->batch);
+    s->serial++; /* what a transaction was to record, it did not */
     s->busy = false;
 }
 
-static void failed(struct source *s, const char *what, enum ad_err err, const char *detail)
+void ad__source_failed(struct source *s, const char *what, enum ad_err err, const char *detail)
 {
     all_back(s);
     if (s->pull->closing) {
@@ -115,9 +136,36 @@ static void failed(struct source *s, const char *what, enum ad_err err, const ch
     backoff(s, what, err, detail);
 }
 
-/* The events that this want's record completes, if it is the last thing their jobs wait for. Those
- * that there is no memory for are settled by the dispatcher. */
-static void collect_done(struct source *s, struct want *w)
+void ad__source_rest(struct source *s)
+{
+    s->busy = false;
+    s->failures = 0;
+    if (ad_list_empty(&s->later)) {
+        s->later_rounds = 0;
+    }
+    if (s->pull->closing) {
+        ad__pull_maybe_closed(s->pull);
+    } else {
+        source_next(s);
+    }
+}
+
+void ad__source_stop(struct source *s)
+{
+    ad_timer_stop(s->pull->o.timers, &s->later_timer);
+    if (s->schema_asked) {
+        s->schema_asked = false;
+        ad_schema_wait_cancel(s->pull->o.schema, &s->schema);
+        all_back(s);
+    } else if (s->busy) {
+        ad_records_cancel(s->pull->o.records, &s->op);
+    }
+}
+
+/* ---- the answer -------------------------------------------------------------------------- */
+
+/* Events that there is no memory for are settled by the dispatcher. */
+void ad__source_collect(struct source *s, struct want *w)
 {
     AD_LIST_FOREACH (l, &w->claims) {
         struct ad_pull_job *job = ad_container_of(l, struct claim, link)->job;
@@ -151,15 +199,13 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
         w->deleted = false; /* an answer from before: a GET decides */
     } else if (!w->seen) {
         w->seen = true;
-        collect_done(s, w);
+        ad__source_collect(s, w);
         op->done = s->done;
         op->done_n = s->done_n;
     }
 }
 
-static void confirm_next(struct source *s);
-
-static void apply_prepare(struct source *s, ad_mirror_cb cb)
+void ad__source_prepare(struct source *s, ad_mirror_cb cb)
 {
     s->done_n = 0;
     s->serial++;
@@ -174,216 +220,122 @@ static void apply_prepare(struct source *s, ad_mirror_cb cb)
     };
 }
 
-/* What the query showed is mirrored; the rest is confirmed one by one. */
+/* What the query showed is mirrored; the rest is looked into. */
 static void on_applied(struct ad_mirror_op *op)
 {
     struct source *s = op->data;
     if (op->err) {
-        failed(s, "mirror_failed", op->err, op->info.msg);
+        ad__source_failed(s, "mirror_failed", op->err, op->info.msg);
         return;
     }
-    flight_clear(s);
     AD_LIST_FOREACH_SAFE (l, &s->batch) {
         struct want *w = ad_container_of(l, struct want, link);
-        if (!w->seen) {
-            ad_list_remove(&w->link);
-            ad_list_push(w->deleted ? &s->gone : &s->confirm, &w->link);
+        if (w->seen) {
+            ad_map_remove(&s->flight, &w->node);
+            ad__want_end(s, w);
         }
     }
-    while (!ad_list_empty(&s->batch)) {
-        ad__want_end(s, ad_container_of(s->batch.next, struct want, link));
+    ad_list_move(&s->unseen, &s->batch);
+    if (ad_list_empty(&s->unseen)) {
+        ad__source_rest(s);
+    } else {
+        ad__confirm(s);
     }
-    confirm_next(s);
 }
 
-/* Attio does not take the query. Half of it; a single record is left to its own GET. */
+/* Nobody may be asked about these: each event by itself, again and again, until somebody looks. */
+static void forbidden(struct source *s)
+{
+    ad__source_flight_clear(s);
+    while (!ad_list_empty(&s->batch)) {
+        ad__want_give_back(s, ad_container_of(s->batch.next, struct want, link),
+                           "Attio refuses: does the token lack a scope?");
+    }
+    ad__source_rest(s);
+}
+
+/* Attio does not take the query. Half of it; a single record is left to its own GET. By which ids
+ * entries may be asked for is not documented: they begin again with one, and if that is refused are
+ * never asked for so again. */
 static void refused(struct source *s, size_t asked)
 {
+    bool list = s->object->kind == AD_KIND_LIST;
     if (asked == 1) {
-        flight_clear(s);
+        s->by_get = list;
+        ad__source_flight_clear(s);
         ad_list_move(&s->confirm, &s->batch);
-        confirm_next(s);
+        ad__confirm_next(s);
         return;
     }
-    s->ids_max = asked / 2;
+    s->ids_max = list ? 1 : asked / 2;
     ad_log(AD_LOG_INFO, "pull_query_halved", AD_KS("object", s->object->slug),
            AD_KI("ids", s->ids_max));
     all_back(s);
     source_next(s);
 }
 
-static bool is_refusal(enum ad_err err)
+static void on_schema(struct ad_schema_wait *wait)
 {
-    return err == AD_ERR_TOOLARGE || err == AD_ERR_UPSTREAM_REJECTED;
+    struct source *s = wait->data;
+    s->schema_asked = false;
+    if (wait->err || !s->object->gone) {
+        ad__source_failed(s, "pull_failed", wait->err ? wait->err : AD_ERR_NOTFOUND, "not found");
+        return;
+    }
+    all_back(s);
+    ad_log(AD_LOG_WARN, "collection_gone", AD_KS("object", s->object->slug),
+           AD_KI("ids", s->gathering.count), AD_KC("effect", "their events are done"));
+    s->pull->c_gone->v += s->gathering.count;
+    ad__source_flight_clear(s);
+    while (!ad_list_empty(&s->waiting)) {
+        struct want *w = ad_container_of(s->waiting.next, struct want, link);
+        ad_map_remove(&s->gathering, &w->node);
+        ad__want_end(s, w);
+    }
+    ad__source_rest(s);
+}
+
+/* Attio does not know the collection: it is gone, or will be back. */
+static void unknown(struct source *s)
+{
+    s->schema = (struct ad_schema_wait){ .cb = on_schema, .data = s };
+    enum ad_err err = ad_schema_refresh(s->pull->o.schema, AD_PRIO_PULL, &s->schema);
+    if (err) {
+        ad__source_failed(s, "pull_failed", err, "not found");
+        return;
+    }
+    s->schema_asked = true;
+}
+
+static void answered(struct source *s, size_t asked)
+{
+    if (asked == s->ids_max && s->ids_max < IDS_MAX) { /* carefully up again */
+        size_t more = s->ids_max + s->ids_max / 8 + 1;
+        s->ids_max = more < IDS_MAX ? more : IDS_MAX;
+    }
+    ad__source_prepare(s, on_applied);
+    enum ad_err err = ad_mirror_apply(s->pull->o.mirror, &s->apply, s->op.response);
+    if (err) {
+        ad__source_failed(s, "mirror_failed", err, s->apply.info.msg);
+    }
 }
 
 static void on_answer(struct ad_records_op *op)
 {
     struct source *s = op->data;
     size_t asked = s->flight.count;
-    if (is_refusal(op->err) && !s->pull->closing) {
+    if (s->pull->closing) {
+        ad__source_failed(s, "closing", AD_OK, "");
+    } else if (ad__is_refusal(op->err)) {
         refused(s, asked);
-        return;
-    }
-    if (op->err || s->pull->closing) {
-        failed(s, "pull_failed", op->err, op->info.msg);
-        return;
-    }
-    if (asked == s->ids_max && s->ids_max < IDS_MAX) { /* carefully up again */
-        size_t more = s->ids_max + s->ids_max / 8 + 1;
-        s->ids_max = more < IDS_MAX ? more : IDS_MAX;
-    }
-    apply_prepare(s, on_applied);
-    enum ad_err err = ad_mirror_apply(s->pull->o.mirror, &s->apply, op->response);
-    if (err) {
-        failed(s, "mirror_failed", err, s->apply.info.msg);
-    }
-}
-
-/* ---- records that the query did not show ------------------------------------------------- */
-
-/* All that was asked is answered and written. */
-static void rest(struct source *s)
-{
-    s->busy = false;
-    s->failures = 0;
-    if (s->pull->closing) {
-        ad__pull_maybe_closed(s->pull);
-    } else if (s->merging) {
-        s->merging = false;
-        ad__source_soon(s, MERGING_WAIT_MS);
+    } else if (op->err == AD_ERR_NOTFOUND) {
+        unknown(s);
+    } else if (op->err == AD_ERR_FORBIDDEN) {
+        forbidden(s);
+    } else if (op->err) {
+        ad__source_failed(s, "pull_failed", op->err, op->info.msg);
     } else {
-        source_next(s);
-    }
-}
-
-static void on_deleted(struct ad_mirror_op *op)
-{
-    struct source *s = op->data;
-    if (op->err) {
-        failed(s, "mirror_failed", op->err, op->info.msg);
-        return;
-    }
-    while (!ad_list_empty(&s->gone)) {
-        ad__want_end(s, ad_container_of(s->gone.next, struct want, link));
-    }
-    rest(s);
-}
-
-/* All that is known to be gone, in one transaction. The tombstones' version is later than that of
- * every answer that showed them. */
-static void delete_gone(struct source *s)
-{
-    struct ad_str ids[IDS_MAX];
-    size_t n = 0;
-    s->op.version = ad_versions_next(s->pull->o.versions);
-    if (s->op.version == 0) {
-        failed(s, "pull_failed", AD_ERR_STORE, "no version number could be had");
-        return;
-    }
-    apply_prepare(s, on_deleted);
-    AD_LIST_FOREACH (l, &s->gone) { /* of one query: no more than IDS_MAX */
-        struct want *w = ad_container_of(l, struct want, link);
-        collect_done(s, w);
-        ids[n++] = ad_str_c(w->id);
-    }
-    s->apply.done = s->done;
-    s->apply.done_n = s->done_n;
-    enum ad_err err = ad_mirror_delete(s->pull->o.mirror, &s->apply, ids, n);
-    if (err) {
-        failed(s, "mirror_failed", err, s->apply.info.msg);
-    }
-}
-
-static void on_confirmed_applied(struct ad_mirror_op *op)
-{
-    struct source *s = op->data;
-    if (op->err) {
-        failed(s, "mirror_failed", op->err, op->info.msg);
-        return;
-    }
-    struct want *w = s->confirming;
-    s->confirming = NULL;
-    flight_clear(s);
-    ad__want_end(s, w);
-    confirm_next(s);
-}
-
-static void confirmed(struct source *s, const struct ad_records_op *op)
-{
-    apply_prepare(s, on_confirmed_applied);
-    ad_map_put(&s->flight, &s->confirming->node, ad_str_c(s->confirming->id));
-    enum ad_err err = ad_mirror_apply(s->pull->o.mirror, &s->apply, op->response);
-    if (err) {
-        failed(s, "mirror_failed", err, s->apply.info.msg);
-    }
-}
-
-/* 404, but not gone: asked after again. */
-static void merging(struct source *s, struct want *w)
-{
-    struct ad_list one;
-    ad_list_init(&one);
-    ad_list_push(&one, &w->link);
-    requeue(s, &one);
-    s->merging = true;
-}
-
-/* Nobody else shall wait for a record that Attio does not want to talk about. */
-static void give_back(struct source *s, struct want *w)
-{
-    AD_LIST_FOREACH (l, &w->claims) {
-        ad_container_of(l, struct claim, link)->job->why = "Attio refused to show the record";
-    }
-    ad__want_end(s, w);
-}
-
-static void on_confirmed(struct ad_records_op *op)
-{
-    struct source *s = op->data;
-    struct want *w = s->confirming;
-    if (!op->err) {
-        confirmed(s, op);
-        return;
-    }
-    if (op->err != AD_ERR_NOTFOUND && op->err != AD_ERR_MERGING && !is_refusal(op->err)) {
-        failed(s, "pull_failed", op->err, op->info.msg);
-        return;
-    }
-    s->confirming = NULL;
-    if (op->err == AD_ERR_NOTFOUND) {
-        ad_list_push(&s->gone, &w->link);
-    } else if (op->err == AD_ERR_MERGING) {
-        merging(s, w);
-    } else {
-        give_back(s, w);
-    }
-    confirm_next(s);
-}
-
-static void confirm_next(struct source *s)
-{
-    if (s->pull->closing) {
-        failed(s, "closing", AD_OK, "");
-        return;
-    }
-    struct ad_list *l = ad_list_pop(&s->confirm);
-    if (!l && !ad_list_empty(&s->gone)) {
-        delete_gone(s);
-        return;
-    }
-    if (!l) {
-        rest(s);
-        return;
-    }
-    s->confirming = ad_container_of(l, struct want, link);
-    s->op = (struct ad_records_op){
-        .object = s->object, .priority = AD_PRIO_PULL, .cb = on_confirmed, .data = s
-    };
-    s->pull->c_gets->v++;
-    enum ad_err err = ad_records_get(s->pull->o.records, &s->op, ad_str_c(s->confirming->id));
-    if (err) {
-        failed(s, "pull_failed", err, s->op.info.msg);
+        answered(s, asked);
     }
 }
 
@@ -414,6 +366,18 @@ static size_t batch_take(struct source *s, struct ad_str *ids)
     return n;
 }
 
+static void query(struct source *s, const struct ad_str *ids, size_t n)
+{
+    s->op = (struct ad_records_op){
+        .object = s->object, .priority = AD_PRIO_PULL, .cb = on_answer, .data = s
+    };
+    s->pull->c_queries->v++;
+    enum ad_err err = ad_records_by_ids(s->pull->o.records, &s->op, ids, n);
+    if (err) {
+        ad__source_failed(s, "pull_failed", err, s->op.info.msg);
+    }
+}
+
 static void source_next(struct source *s)
 {
     struct ad_pull *p = s->pull;
@@ -430,28 +394,13 @@ static void source_next(struct source *s)
     AD_LIST_FOREACH (l, &s->batch) { /* the answer will also speak for them */
         ad__want_absorb(ad_container_of(l, struct want, link));
     }
-    s->op = (struct ad_records_op){
-        .object = s->object, .priority = AD_PRIO_PULL, .cb = on_answer, .data = s
-    };
     s->busy = true;
     p->last_query_ms = ad_mono_ms(p->o.clock);
-    p->c_queries->v++;
-    enum ad_err err = ad_records_by_ids(p->o.records, &s->op, ids, n);
-    if (err) {
-        failed(s, "pull_failed", err, s->op.info.msg);
+    if (s->by_get) {
+        ad__source_flight_clear(s);
+        ad_list_move(&s->confirm, &s->batch);
+        ad__confirm_next(s);
+    } else {
+        query(s, ids, n);
     }
-}
-
-void ad__source_free(struct source *s)
-{
-    ad_timer_stop(s->pull->o.timers, &s->timer);
-    for (struct ad_map_node *n = ad_map_any(&s->gathering); n; n = ad_map_any(&s->gathering)) {
-        ad_map_remove(&s->gathering, n);
-    }
-    ad__wants_give_up(&s->waiting);
-    ad_map_fini(&s->gathering);
-    ad_map_fini(&s->flight);
-    ad_free(s->done);
-    ad_list_remove(&s->link);
-    ad_free(s);
 }

@@ -42,7 +42,7 @@ static void run(void *ctx, struct ad_invocation *inv)
     ad_invocation_done(inv, AD_OUTCOME_RETRY, "schema refresh could not start");
 }
 
-static const char *const types[] = { "object-attribute.*", NULL };
+static const char *const types[] = { "object-attribute.*", "list.*", "list-attribute.*", NULL };
 
 enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out)
 {

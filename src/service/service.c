@@ -85,13 +85,15 @@ static enum ad_err open_parts(struct ad_service *s)
         .seed = o->seed ^ 0xd15,
         .window_max = o->window_max ? o->window_max : 20000,
     };
-    static const struct ad_pull_family *const families[] = { &ad__record_family, NULL };
+    static const struct ad_pull_family *const families[] = { &ad__record_family, &ad__entry_family,
+                                                             &ad__activity_family, NULL };
     const struct ad_pull_opts p = {
         .families = families,
         .client = o->client,
         .schema = o->schema,
         .records = o->records,
         .mirror = o->mirror,
+        .merges = o->merges,
         .account = o->account,
         .versions = o->versions,
         .clock = o->clock,

@@ -4,6 +4,8 @@
 
 #include "pull.h"
 
-extern const struct ad_pull_family ad__record_family; /* record.c */
+extern const struct ad_pull_family ad__record_family;   /* record.c */
+extern const struct ad_pull_family ad__entry_family;    /* entry.c */
+extern const struct ad_pull_family ad__activity_family; /* activity.c */
 
 #endif

@@ -1,4 +1,6 @@
-/* record.*: the record is fetched. A merge also asks after the record that was merged away. */
+/* record.*: the record is fetched. Of a merge Attio tells the surviving record and one that gave way to
+ * it; where two originals give way to a new one there are two such events. Both ends are looked at,
+ * in whatever order they come; later events about an old one lead to what it became. */
 #include "handlers.h"
 
 static const char *const types[] = { "record.*", NULL };
@@ -6,7 +8,8 @@ static const char *const types[] = { "record.*", NULL };
 static const struct ad_object *collection(const struct ad_schema *schema,
                                           const struct ad_handler_event *e)
 {
-    return ad_schema_object(schema, ad_str_c(e->object_id));
+    const struct ad_object *o = ad_schema_object(schema, ad_str_c(e->object_id));
+    return o && !o->gone ? o : NULL;
 }
 
 static const char *id(const struct ad_handler_event *e)
@@ -20,7 +23,7 @@ static void follow(struct ad_pull_job *job, const struct ad_handler_event *e)
         ad_pull_said_gone(job);
     }
     if (*e->duplicate_record_id) {
-        ad_pull_also(job, e->duplicate_record_id);
+        ad_pull_merged(job, e->duplicate_record_id);
     }
 }
 

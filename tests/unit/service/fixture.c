@@ -260,7 +260,7 @@ static void attio(struct scripted *sv, const struct request *r, struct answer *a
     if (s->before) {
         s->before(s, r);
     }
-    if (!answer_fault(s, r, a)) {
+    if (!answer_fault(s, r, a) && !(s->other && s->other(s, r, a))) {
         answer(s, r, a);
     }
     a->delay_ms = s->delay_ms;
@@ -324,6 +324,7 @@ static void open_attio(struct service_fixture *s)
                                                   .metrics = f->metrics },
                         &s->mirror, &info),
          &info);
+    must(ad_merges_open(f->store, clock, &s->merges), &info);
     must(ad_account_open(
              &(struct ad_account_opts){ .store = f->store,
                                         .client = f->client,
@@ -353,6 +354,7 @@ static void fill_opts(struct service_fixture *s)
     s->opts.schema = s->schema;
     s->opts.records = s->rec;
     s->opts.mirror = s->mirror;
+    s->opts.merges = s->merges;
     s->opts.inbox = s->inbox;
     s->opts.account = s->account;
     s->opts.secrets = s->secrets;
@@ -433,6 +435,7 @@ static void close_attio(struct service_fixture *s)
     bool closed = false;
     ad_sync_state_close(s->sync_state);
     ad_account_close(s->account);
+    ad_merges_close(s->merges);
     ad_mirror_close(s->mirror);
     ad_inbox_close(s->inbox);
     ad_schema_close(s->schema, on_closed, &closed);

@@ -12,6 +12,7 @@
 
 #include "attio/account.h"
 #include "attio/inbox.h"
+#include "attio/merges.h"
 #include "attio/mirror.h"
 #include "attio/records.h"
 #include "attio/sync_state.h"
@@ -66,6 +67,8 @@ struct service_fixture {
     unsigned faults_n;
     const char *self_body;
     void (*before)(struct service_fixture *s, const struct request *r); /* each answer */
+    /* Asked before the fixture itself answers; false: it shall. */
+    bool (*other)(struct service_fixture *s, const struct request *r, struct answer *a);
     struct asked_ids asked[256];
     unsigned queries, gets, pages, selfs, schemas, hooks_made;
     unsigned delay_ms; /* of every answer */
@@ -80,6 +83,7 @@ struct service_fixture {
     struct ad_records *rec;
     struct ad_inbox *inbox;
     struct ad_mirror *mirror;
+    struct ad_merges *merges;
     struct ad_account *account;
     struct ad_webhook_secrets *secrets;
     struct ad_sync_state *sync_state;

