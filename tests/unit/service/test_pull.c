@@ -493,7 +493,7 @@ static const struct stage {
     { "GET /v2/objects/", 0, 0, REC_HIDDEN }, /* the GET is */
     { "\"$in\"", 0, 500, REC_LIVE },          /* pausing */
     { NULL, 0, 0, REC_MERGING },              /* waiting for a merge */
-    { "GET /v2/objects ", 1, 0, REC_LIVE },   /* the schema is asked for */
+    { "GET /v2/objects", 1, 0, REC_LIVE },    /* the schema is asked for */
     { "GET /v2/objects", 1, 500, REC_LIVE },  /* the schema is to be asked for again */
 };
 
