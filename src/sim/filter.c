@@ -166,11 +166,21 @@ static bool add_operators(const struct compiler *k, struct ad_sim_pred *p,
     return v->count > 0;
 }
 
+/* Attio compares actors by both of their properties at once. */
+static bool is_whole(const struct ad_sim_attr *a, const struct ad_json *v)
+{
+    return a->type != AD_SIM_ACTOR ||
+           (ad_json_get(v, "referenced_actor_type") && ad_json_get(v, "referenced_actor_id"));
+}
+
 /* What an attribute is asked: a value, operators, or properties with either. */
 static bool add_conds(const struct compiler *k, struct ad_sim_pred *p, const struct ad_json *v)
 {
     const struct ad_sim_attr *a = p->hops[p->hops_n - 1];
     const struct ad_sim_prop *main = ad_sim_props(a);
+    if (!is_whole(a, v)) {
+        return false;
+    }
     if (v->type != AD_JSON_OBJECT) {
         return add_cond(k, p, main, AD_SIM_EQ, v);
     }

@@ -57,6 +57,8 @@ struct ad_sim_pack {
 
 struct ad_sim_pack *ad_sim_pack_new(const struct ad_str *parts, uint32_t n);
 struct ad_str ad_sim_pack_get(const struct ad_sim_pack *p, uint32_t i);
+struct ad_sim_pack *ad_sim_pack_copy(const struct ad_sim_pack *p);
+bool ad_sim_pack_equal(const struct ad_sim_pack *a, const struct ad_sim_pack *b);
 
 struct ad_sim_option {
     uint8_t id[16];

@@ -55,6 +55,27 @@ struct ad_str ad_sim_pack_get(const struct ad_sim_pack *p, uint32_t i)
     return p->len[i] == UINT32_MAX ? AD_STR_NONE : ad_str_n(at, p->len[i]);
 }
 
+static size_t pack_size(const struct ad_sim_pack *p)
+{
+    size_t bytes = sizeof(*p) + p->n * sizeof(p->len[0]);
+    for (uint32_t i = 0; i < p->n; i++) {
+        bytes += p->len[i] == UINT32_MAX ? 0 : p->len[i];
+    }
+    return bytes;
+}
+
+struct ad_sim_pack *ad_sim_pack_copy(const struct ad_sim_pack *p)
+{
+    size_t size = pack_size(p);
+    return memcpy(ad_sim_alloc(size), p, size);
+}
+
+bool ad_sim_pack_equal(const struct ad_sim_pack *a, const struct ad_sim_pack *b)
+{
+    size_t size = pack_size(a);
+    return a->n == b->n && size == pack_size(b) && memcmp(a, b, size) == 0;
+}
+
 int64_t ad_sim_now(struct ad_sim_store *s)
 {
     int64_t ns = ad_wall_ns(s->clock) / AD_NS_PER_MS * AD_NS_PER_MS;
