@@ -29,12 +29,15 @@
  *   first value. Several references to records of more than one object: array of objects
  *   {"target_object", "target_record_id"}
  *
+ * Table and views follow the schema while running: before an operation on an object whose generation
+ * changed, columns are added and views made anew. A renamed attribute keeps its columns; one whose
+ * values change their form (type, single or multi) gets new ones; an archived one leaves the views,
+ * its columns stay and are written again when it is restored; an object or a list that is gone has no
+ * views. Rows that were there before are completed by ad_mirror_follow, from _raw where that tells.
+ *
  * No value is NULL. Times are Attio's own text, to the nanosecond. A number is an integer where it
  * is whole and within 64 bits, else the nearest double; a decimal that no double holds has its exact
- * text in _raw. _raw is the record as Attio sent it, whole. Table and
- * views follow the schema while running: before an operation on an object whose generation changed,
- * columns are added and views made anew. An archived attribute leaves the views; its column stays,
- * and is written again when it is restored.
+ * text in _raw. _raw is the record as Attio sent it, whole.
  *
  * The rule of versions: a row is replaced only by an answer with a higher version whose x-accurate-at
  * is not older than the row's; tombstones keep their version. It is checked in SQL.
@@ -163,6 +166,26 @@ struct ad_mirror_look {
 /* ids need not live past the call. INVALID: no object or workspace, or too many. */
 AD_MUST_CHECK enum ad_err ad_mirror_tombstones(struct ad_mirror *m, struct ad_mirror_look *l,
                                                const struct ad_str *ids, size_t n);
+
+/* Brings an object's table and views to the schema, then the rows that were there before: chunk by
+ * chunk, other operations on the object go in between. What was left undone, by a stop or by a kill,
+ * is done by the next one, so call it for every object at start and whenever the schema changed. */
+struct ad_mirror_follow {
+    /* set by the caller */
+    const struct ad_object *object;
+    bool stop; /* may be set until cb: no further chunk, CANCELED */
+    void (*cb)(struct ad_mirror_follow *f);
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+    uint64_t rows; /* completed now */
+    bool resync; /* _raw did not tell all: a full sync that begins from now on is needed. Until one
+                      was complete, each call says so again */
+    /* private */
+    void *impl;
+};
+AD_MUST_CHECK enum ad_err ad_mirror_follow(struct ad_mirror *m, struct ad_mirror_follow *f);
 
 struct ad_mirror_count {
     /* set by the caller */

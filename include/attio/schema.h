@@ -61,9 +61,10 @@ struct ad_attribute {
     enum ad_attr_type type;
     struct ad_str type_name; /* as Attio said it */
     bool multiselect, writable, required, unique, system;
-    bool archived;       /* or no longer listed */
-    bool many_targets;   /* a reference to records of more than one object */
-    unsigned position;   /* order of first sight: column order; never reused */
+    bool archived;     /* or no longer listed */
+    bool many_targets; /* a reference to records of more than one object */
+    unsigned revision; /* rises when its values change their form: its columns are new ones then */
+    unsigned position; /* order of first sight: column order; never reused */
     struct ad_list link; /* object->attributes */
 };
 

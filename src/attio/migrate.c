@@ -117,9 +117,23 @@ static const char list_table[] = "CREATE TABLE attiod_list ("
                                  " parents TEXT,"
                                  " gone INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* NULL until the next refresh: the same as 0. */
-static const char attribute_columns[] =
-    "ALTER TABLE attiod_attribute ADD COLUMN many_targets INTEGER;";
+/* attiod_attribute: NULL until the next refresh, the same as 0.
+ * attiod_slot: under which slugs and as what rows were written, `current` the one they are written
+ *   under now. A program of version 1 does not write it: then more is worked out anew.
+ * attiod_shape: what existing rows still lack (mirror_backfill.c), and since when, in nanoseconds,
+ *   they need a full sync, which ends with the first complete one that began later. */
+static const char mirror_columns[] = "ALTER TABLE attiod_attribute ADD COLUMN many_targets INTEGER;"
+                                     "ALTER TABLE attiod_attribute ADD COLUMN revision INTEGER;"
+                                     "CREATE TABLE attiod_slot ("
+                                     " object_id TEXT NOT NULL,"
+                                     " attribute_id TEXT NOT NULL,"
+                                     " slug TEXT NOT NULL,"
+                                     " revision INTEGER NOT NULL,"
+                                     " type TEXT NOT NULL,"
+                                     " current INTEGER NOT NULL,"
+                                     " PRIMARY KEY (object_id, attribute_id, slug)) WITHOUT ROWID;"
+                                     "ALTER TABLE attiod_shape ADD COLUMN backfill TEXT;"
+                                     "ALTER TABLE attiod_shape ADD COLUMN resync_at INTEGER;";
 
 /* at, ended_at: nanoseconds since 1970; ended_at NULL while outcome is "started". */
 static const char audit_table[] = "CREATE TABLE attiod_audit ("
@@ -144,7 +158,7 @@ static const char merge_table[] = "CREATE TABLE attiod_merge ("
 #define PARTS_MAX 8
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns, list_table, attribute_columns, audit_table, merge_table },
+    { compatible_2, webhook_columns, list_table, mirror_columns, audit_table, merge_table },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

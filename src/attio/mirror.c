@@ -64,6 +64,18 @@ void ad__work_end(struct ad_mirror_work *w, enum ad_err err, const struct ad_err
     end_first(w->table, err, info);
 }
 
+void ad__work_again(struct ad_mirror_work *w)
+{
+    struct ad_mirror_table *t = w->table;
+    struct ad_list failed;
+    ad_list_init(&failed);
+    ad_list_remove(&w->link);
+    ad_list_push(&t->queue, &w->link);
+    t->busy = false;
+    pump(t, &failed);
+    finish_all(&failed);
+}
+
 void ad__table_ready(struct ad_mirror_table *t, enum ad_err err, const struct ad_errinfo *info)
 {
     struct ad_mirror_work *w = ad_container_of(t->queue.next, struct ad_mirror_work, link);
@@ -291,6 +303,7 @@ static void table_free(void *ctx, struct ad_map_node *node)
         ad_free(ad_container_of(l, struct ad_unchanged, link));
     }
     ad__shape_drop(t->shape, m->o.store);
+    ad__backfill_free(t->backfill);
     ad_map_remove(&m->tables, node);
     ad_free(t);
 }

@@ -4,6 +4,7 @@
  *   mirror_value.c   what each attribute type is in SQL; values out of a record
  *   mirror_shape.c   an object's columns, names and statements, worked out from the schema
  *   mirror_table.c   bringing table and views to that shape
+ *   mirror_backfill.c  and the rows that were there before
  *   mirror_apply.c   answers and deletes into rows
  *   mirror.c         open, close, the queue of operations, reads */
 #ifndef AD_ATTIO_MIRROR_PRIVATE_H
@@ -68,6 +69,8 @@ enum {
     AD_SHAPE_SCAN_RANGE,
     AD_SHAPE_TOMBSTONES,
     AD_SHAPE_COUNT,
+    AD_SHAPE_BACKFILL,
+    AD_SHAPE_ROWS,
     AD_SHAPE_STATEMENTS
 };
 /* Values of the upsert before those of the columns. */
@@ -82,6 +85,8 @@ enum {
     AD_UP_RAW,
     AD_UP_FIXED
 };
+/* Values of the backfill before the flags of the slots and the values of their columns. */
+enum { AD_BACK_ROW, AD_BACK_VERSION, AD_BACK_DOUBT, AD_BACK_FIXED };
 
 struct ad_shape {
     struct ad_arena arena;
@@ -116,6 +121,11 @@ void ad__sql_text(struct ad_buf *b, struct ad_str text);
 AD_MUST_CHECK enum ad_err ad__shape_values(const struct ad_shape *shape, struct ad_arena *arena,
                                            const struct ad_json *record, struct ad_value *values);
 
+/* Those of one slot, out of the list of its values; `values` are NULLs. */
+AD_MUST_CHECK enum ad_err ad__slot_values(const struct ad_shape *shape, const struct ad_slot *slot,
+                                          struct ad_arena *arena, const struct ad_json *list,
+                                          struct ad_value *values);
+
 /* --- Table --- */
 
 /* Records that an answer showed unchanged. */
@@ -135,8 +145,10 @@ struct ad_mirror_table {
     const struct ad_object *object;
     struct ad_list queue; /* the first one runs */
     bool busy;
-    struct ad_shape *shape, *next;                    /* in use; being brought about */
-    struct ad_list unchanged;                         /* oldest first */
+    struct ad_shape *shape, *next; /* in use; being brought about */
+    struct ad_backfill *backfill,
+        *next_backfill;       /* of each; NULL: all rows are as they should be */
+    struct ad_list unchanged; /* oldest first */
     int64_t unchanged_version, unchanged_accurate_ns; /* the highest of them */
     /* while the table is brought to a shape */
     struct ad_arena arena;
@@ -167,8 +179,27 @@ struct ad_mirror_work {
 };
 AD_MUST_CHECK enum ad_err ad__work_submit(struct ad_mirror *m, const struct ad_object *o,
                                           struct ad_mirror_work *w);
+/* The running work goes on behind those that wait; run is called again. Nothing may follow. */
+void ad__work_again(struct ad_mirror_work *w);
 /* The running work is over. Calls the user: nothing may follow. */
 void ad__work_end(struct ad_mirror_work *w, enum ad_err err, const struct ad_errinfo *info);
+
+/* --- Backfill --- */
+
+/* What existing rows lack after a change. Of one shape; the rows' schema outlives it. */
+struct ad_backfill;
+/* Out of attiod_shape; *out is NULL when there is nothing to do, or nothing that the shape has. */
+AD_MUST_CHECK enum ad_err ad__backfill_read(const struct ad_shape *shape, struct ad_str text,
+                                            struct ad_backfill **out);
+/* What `slots`, rows of attiod_slot (attribute_id, slug, revision, type, current), do not say of the
+ * shape, and what was still to be done before; *out NULL: nothing. `resync`: more than _raw tells. */
+AD_MUST_CHECK enum ad_err ad__backfill_new(const struct ad_shape *shape,
+                                           const struct ad_rows *slots,
+                                           const struct ad_backfill *before,
+                                           struct ad_backfill **out, bool *resync);
+AD_MUST_CHECK enum ad_err ad__backfill_write(const struct ad_shape *shape,
+                                             const struct ad_backfill *b, struct ad_buf *out);
+void ad__backfill_free(struct ad_backfill *b);
 
 /* Brings the table to the schema; calls ad__table_ready. */
 AD_MUST_CHECK enum ad_err ad__table_ensure(struct ad_mirror_table *t);

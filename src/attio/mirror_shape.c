@@ -9,6 +9,8 @@
 #include "infra/crypto.h"
 #include "mirror_private.h"
 
+#include <stdio.h>
+
 #define ARENA_MAX ((size_t)16 << 20)
 #define SQL_MAX ((size_t)1 << 20) /* SQLite takes no longer statement */
 /* PostgreSQL cuts longer names; the same names in both. */
@@ -128,7 +130,7 @@ static struct ad_str view_wish(struct ad_arena *arena, const struct ad_object *o
 }
 
 /* The names of all views: the built-in ones, then in order of first sight; those of this one are
- * kept. What is gone claims nothing, unless it is this one. */
+ * kept. What is gone claims nothing and has none. */
 static enum ad_err view_names(const struct ad_schema *schema, const struct ad_object *o,
                               struct ad_shape *shape)
 {
@@ -138,8 +140,9 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
     ad_arena_init(&arena, ARENA_MAX);
     ad_map_init(&names.map);
     const struct ad_object *other = NULL;
+    shape->view = shape->live_view = AD_STR("");
     while ((other = ad_schema_next(schema, other))) {
-        if (other->gone && other != o) {
+        if (other->gone) {
             continue;
         }
         struct ad_str wish = view_wish(&arena, other);
@@ -151,7 +154,7 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
             err = AD_ERR_NOMEM;
             break;
         }
-        if (other == o) {
+        if (other == o && !o->gone) {
             shape->view = ad_arena_str(&shape->arena, view);
             shape->live_view = ad_arena_str(&shape->arena, live);
             err = shape->view.p && shape->live_view.p ? AD_OK : AD_ERR_NOMEM;
@@ -164,12 +167,16 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
 
 /* --- Columns --- */
 
-/* "41252299-f8c7-..." -> "a_41252299_f8c7_..." */
+/* "41252299-f8c7-..." -> "a_41252299_f8c7_...", "..__2" for its first revision */
 static struct ad_str physical(struct ad_arena *arena, const char *prefix, struct ad_str id,
-                              const char *property)
+                              unsigned revision, const char *property)
 {
-    struct ad_str s = ad_arena_fmt(arena, "%s%.*s%s%s", prefix, AD_FMT(id), property ? "__" : "",
-                                   property ? property : "");
+    char again[16] = "";
+    if (revision) {
+        (void)snprintf(again, sizeof(again), "__%u", revision + 1);
+    }
+    struct ad_str s = ad_arena_fmt(arena, "%s%.*s%s%s%s", prefix, AD_FMT(id), again,
+                                   property ? "__" : "", property ? property : "");
     if (!s.p) {
         return s;
     }
@@ -207,7 +214,7 @@ static bool add_column(struct ad_shape *shape, const struct ad_attribute *a,
     c->attribute = a;
     c->property = p;
     c->kind = p ? p->kind : main_kind(a);
-    c->physical = physical(&shape->arena, "a_", a->id, p ? p->name : NULL);
+    c->physical = physical(&shape->arena, "a_", a->id, a->revision, p ? p->name : NULL);
     return c->physical.p != NULL;
 }
 
@@ -336,9 +343,13 @@ static void shown_as(struct ad_buf *b, const struct ad_column *c, struct ad_str 
     ad__sql_ident(b, name);
 }
 
+/* What is gone has none. */
 static bool make_views(struct ad_shape *shape, struct names *names)
 {
     struct ad_buf *b = &shape->views;
+    if (!shape->view.n) {
+        return true;
+    }
     put(b, "CREATE VIEW ");
     ad__sql_ident(b, shape->view);
     put(b, " AS SELECT ");
@@ -455,6 +466,35 @@ static void put_tombstones(struct ad_buf *b, const struct ad_shape *shape)
                key);
 }
 
+/* Of each slot a flag tells whether its columns get a value; $3 whether _raw is to look different
+ * from whatever Attio will send, so that the next answer is written though it says nothing new. A
+ * row that was written meanwhile is right already. */
+static void put_backfill(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put(b, "UPDATE ");
+    ad__sql_ident(b, shape->table);
+    put(b, " SET _raw = CASE WHEN $3 THEN _raw || ' ' ELSE _raw END");
+    for (unsigned i = 0; i < shape->slots_n; i++) {
+        const struct ad_slot *slot = &shape->slots[i];
+        for (unsigned c = slot->first; c < slot->first + slot->n; c++) {
+            put(b, ", ");
+            ad__sql_ident(b, shape->columns[c].physical);
+            ad_buf_fmt(b, " = CASE WHEN $%u THEN $%u ELSE ", AD_BACK_FIXED + i + 1,
+                       AD_BACK_FIXED + shape->slots_n + c - shape->kind->fixed_n + 1);
+            ad__sql_ident(b, shape->columns[c].physical);
+            put(b, " END");
+        }
+    }
+    put(b, " WHERE rowid = $1 AND _version = $2");
+}
+
+static void put_rows(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put(b, "SELECT rowid, _version, _raw FROM ");
+    ad__sql_ident(b, shape->table);
+    put(b, " WHERE rowid > $1 ORDER BY rowid LIMIT $2");
+}
+
 /* Each over an index: a row is some kilobytes. */
 static void put_count(struct ad_buf *b, const struct ad_shape *shape)
 {
@@ -469,10 +509,15 @@ static enum ad_err make_statements(struct ad_shape *shape)
 {
     static void (*const makers[AD_SHAPE_STATEMENTS])(struct ad_buf * b,
                                                      const struct ad_shape *shape) = {
-        [AD_SHAPE_UPSERT] = put_upsert,         [AD_SHAPE_TOMBSTONE] = put_tombstone,
-        [AD_SHAPE_EXISTING] = put_existing,     [AD_SHAPE_SCAN] = put_scan,
-        [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_TOMBSTONES] = put_tombstones,
+        [AD_SHAPE_UPSERT] = put_upsert,
+        [AD_SHAPE_TOMBSTONE] = put_tombstone,
+        [AD_SHAPE_EXISTING] = put_existing,
+        [AD_SHAPE_SCAN] = put_scan,
+        [AD_SHAPE_SCAN_RANGE] = put_scan_range,
+        [AD_SHAPE_TOMBSTONES] = put_tombstones,
         [AD_SHAPE_COUNT] = put_count,
+        [AD_SHAPE_BACKFILL] = put_backfill,
+        [AD_SHAPE_ROWS] = put_rows,
     };
     struct ad_buf b;
     enum ad_err err = AD_OK;
@@ -537,7 +582,7 @@ enum ad_err ad__shape_new(const struct ad_schema *schema, const struct ad_object
     shape->generation = o->generation;
     shape->names_generation = ad_schema_names_generation(schema);
     shape->kind = ad__kind_shape(o->kind);
-    shape->table = shape->kind->many ? physical(&shape->arena, shape->kind->table, o->id, NULL)
+    shape->table = shape->kind->many ? physical(&shape->arena, shape->kind->table, o->id, 0, NULL)
                                      : ad_str_c(shape->kind->table);
     enum ad_err err = shape->table.p ? AD_OK : AD_ERR_NOMEM;
     err = err ? err : view_names(schema, o, shape);

@@ -1,8 +1,9 @@
 /* Bringing an object's table and views to the shape that the schema asks for:
  *
  *   work out the shape -> what stands in attiod_shape? the same: done
- *                      -> which columns has the table? -> one script: table or missing columns,
- *                         views anew, the shape noted -> give the old statements back
+ *                      -> which columns has the table? -> as what were its rows written?
+ *                      -> one script: table or missing columns, views anew, the shape noted, what
+ *                         its rows lack now -> give the old statements back
  *
  * The table has all columns that any schema ever asked for; they are never dropped. */
 #include "attio/mirror.h"
@@ -17,7 +18,7 @@
 
 static const struct ad_sql noted_sql = {
     /* A name that we had before may be another's by now: then its view stays. */
-    .sqlite = "SELECT digest, view, live_view, EXISTS (SELECT 1 FROM attiod_shape o WHERE"
+    .sqlite = "SELECT digest, view, live_view, backfill, EXISTS (SELECT 1 FROM attiod_shape o WHERE"
               " o.object_id <> s.object_id AND (o.view = s.view COLLATE NOCASE OR o.live_view ="
               " s.view COLLATE NOCASE)), EXISTS (SELECT 1 FROM attiod_shape o WHERE o.object_id <>"
               " s.object_id AND (o.view = s.live_view COLLATE NOCASE OR o.live_view = s.live_view"
@@ -25,6 +26,11 @@ static const struct ad_sql noted_sql = {
 };
 static const struct ad_sql columns_sql = {
     .sqlite = "SELECT name FROM pragma_table_info($1)",
+};
+
+static const struct ad_sql slots_sql = {
+    .sqlite = "SELECT attribute_id, slug, revision, type, current FROM attiod_slot"
+              " WHERE object_id = $1",
 };
 
 static void end(struct ad_mirror_table *t, enum ad_err err, const struct ad_errinfo *info)
@@ -37,11 +43,15 @@ static void end(struct ad_mirror_table *t, enum ad_err err, const struct ad_erri
     }
     if (err) {
         ad__shape_free(t->next);
+        ad__backfill_free(t->next_backfill);
     } else {
         ad__shape_drop(t->shape, t->mirror->o.store);
+        ad__backfill_free(t->backfill);
         t->shape = t->next;
+        t->backfill = t->next_backfill;
     }
     t->next = NULL;
+    t->next_backfill = NULL;
     ad_buf_fini(&t->script);
     ad_arena_fini(&t->arena);
     ad__table_ready(t, err, &kept);
@@ -139,22 +149,62 @@ static void put_views(struct ad_buf *b, const struct ad_mirror_table *t)
     if (t->old_view.p) {
         drop_view(b, t->old_view);
     }
-    drop_view(b, shape->live_view);
-    drop_view(b, shape->view);
+    if (shape->view.n) {
+        drop_view(b, shape->live_view);
+        drop_view(b, shape->view);
+    }
     ad_buf_put(b, ad_buf_str(&shape->views));
 }
 
-static void put_note(struct ad_buf *b, const struct ad_mirror_table *t)
+static void put_value(struct ad_buf *b, struct ad_str text)
+{
+    put(b, ", ");
+    ad__sql_text(b, text);
+}
+
+static void put_slots(struct ad_buf *b, const struct ad_mirror_table *t)
+{
+    put(b, "UPDATE attiod_slot SET current = 0 WHERE current = 1 AND object_id = ");
+    ad__sql_text(b, t->object->id);
+    put(b, ";\n");
+    for (unsigned i = 0; i < t->next->slots_n; i++) {
+        const struct ad_slot *slot = &t->next->slots[i];
+        put(b, "INSERT INTO attiod_slot (object_id, attribute_id, slug, type, revision, current)"
+               " VALUES (");
+        ad__sql_text(b, t->object->id);
+        put_value(b, slot->attribute->id);
+        put_value(b, slot->slug);
+        put_value(b, slot->attribute->type_name);
+        ad_buf_fmt(b, ", %u, 1) ON CONFLICT (object_id, attribute_id, slug) DO UPDATE SET",
+                   slot->attribute->revision);
+        put(b, " revision = excluded.revision, type = excluded.type, current = 1;\n");
+    }
+}
+
+static enum ad_err put_note(struct ad_buf *b, const struct ad_mirror_table *t, bool resync)
 {
     const struct ad_shape *shape = t->next;
-    put(b, "INSERT INTO attiod_shape (object_id, digest, view, live_view) VALUES (");
+    struct ad_buf lacking;
+    ad_buf_init(&lacking, SCRIPT_MAX);
+    enum ad_err err =
+        t->next_backfill ? ad__backfill_write(shape, t->next_backfill, &lacking) : AD_OK;
+    put(b, "INSERT INTO attiod_shape (object_id, digest, view, live_view, backfill, resync_at)"
+           " VALUES (");
     ad__sql_text(b, t->object->id);
-    ad_buf_fmt(b, ", '%s', ", shape->digest);
-    ad__sql_text(b, shape->view);
-    put(b, ", ");
-    ad__sql_text(b, shape->live_view);
+    put_value(b, ad_str_c(shape->digest));
+    put_value(b, shape->view);
+    put_value(b, shape->live_view);
+    if (t->next_backfill) {
+        put_value(b, ad_buf_str(&lacking));
+    } else {
+        put(b, ", NULL");
+    }
+    ad_buf_fmt(b, resync ? ", %lld" : ", NULL", (long long)ad_wall_ns(t->mirror->o.clock));
     put(b, ") ON CONFLICT (object_id) DO UPDATE SET digest = excluded.digest,"
-           " view = excluded.view, live_view = excluded.live_view;\n");
+           " view = excluded.view, live_view = excluded.live_view, backfill = excluded.backfill,"
+           " resync_at = coalesce(excluded.resync_at, resync_at);\n");
+    ad_buf_fini(&lacking);
+    return err;
 }
 
 /* --- The steps --- */
@@ -165,29 +215,58 @@ static void on_shaped(struct ad_store_req *req)
     if (!req->err) {
         t->mirror->c_shapes->v++;
         ad_log(AD_LOG_INFO, "mirror_shaped", AD_KS("object", t->object->slug),
-               AD_KS("view", t->next->view), AD_KI("columns", t->next->columns_n));
+               AD_KS("view", t->next->view), AD_KI("columns", t->next->columns_n),
+               AD_KB("backfill", t->next_backfill != NULL));
     }
     end(t, req->err, &req->info);
+}
+
+/* The table is there, or the script begins with it. */
+static enum ad_err submit_script(struct ad_mirror_table *t, bool resync)
+{
+    struct ad_buf *b = &t->script;
+    put_views(b, t);
+    put_slots(b, t);
+    enum ad_err err = put_note(b, t, resync);
+    err = err ? err : ad_buf_status(b);
+    t->req = (struct ad_store_req){ .cb = on_shaped };
+    return err ? err : ad_store_exec(t->mirror->o.store, &t->req, ad_buf_str(b));
+}
+
+static void on_slots(struct ad_store_req *req)
+{
+    struct ad_mirror_table *t = ad_container_of(req, struct ad_mirror_table, req);
+    struct ad_backfill *made = NULL;
+    bool resync = false;
+    enum ad_err err = req->err;
+    if (!err) {
+        err = ad__backfill_new(t->next, &req->rows, t->next_backfill, &made, &resync);
+    }
+    if (!err) {
+        ad__backfill_free(t->next_backfill);
+        t->next_backfill = made;
+        err = submit_script(t, resync);
+    }
+    if (err) {
+        end(t, err, req->err ? &req->info : NULL);
+    }
 }
 
 static void on_columns(struct ad_store_req *req)
 {
     struct ad_mirror_table *t = ad_container_of(req, struct ad_mirror_table, req);
-    struct ad_buf *b = &t->script;
-    if (req->err) {
-        end(t, req->err, &req->info);
+    enum ad_err err = req->err;
+    if (err) {
+        end(t, err, &req->info);
         return;
     }
     if (req->rows.rows == 0) {
-        put_table(b, t->next);
+        put_table(&t->script, t->next);
+        err = submit_script(t, false);
     } else {
-        put_missing_columns(b, t->next, &req->rows);
+        put_missing_columns(&t->script, t->next, &req->rows);
+        err = read_rows(t, &slots_sql, t->object->id, on_slots);
     }
-    put_views(b, t);
-    put_note(b, t);
-    enum ad_err err = ad_buf_status(b);
-    t->req = (struct ad_store_req){ .cb = on_shaped };
-    err = err ? err : ad_store_exec(t->mirror->o.store, &t->req, ad_buf_str(b));
     if (err) {
         end(t, err, NULL);
     }
@@ -196,11 +275,11 @@ static void on_columns(struct ad_store_req *req)
 static bool keep_old_names(struct ad_mirror_table *t, const struct ad_value *row)
 {
     bool ok = true;
-    if (!row[3].i64) {
+    if (!row[4].i64) {
         t->old_view = ad_arena_str(&t->arena, row[1].str);
         ok = t->old_view.p != NULL;
     }
-    if (!row[4].i64) {
+    if (!row[5].i64) {
         t->old_live_view = ad_arena_str(&t->arena, row[2].str);
         ok = ok && t->old_live_view.p != NULL;
     }
@@ -213,11 +292,12 @@ static void on_noted(struct ad_store_req *req)
     enum ad_err err = req->err;
     if (!err && req->rows.rows == 1) {
         const struct ad_value *row = ad_row(&req->rows, 0);
-        if (ad_str_eq(row[0].str, ad_str_c(t->next->digest))) {
+        err = ad__backfill_read(t->next, row[3].str, &t->next_backfill);
+        if (!err && ad_str_eq(row[0].str, ad_str_c(t->next->digest))) {
             end(t, AD_OK, NULL);
             return;
         }
-        err = keep_old_names(t, row) ? AD_OK : AD_ERR_NOMEM;
+        err = err ? err : keep_old_names(t, row) ? AD_OK : AD_ERR_NOMEM;
     }
     if (req->err) {
         end(t, err, &req->info);

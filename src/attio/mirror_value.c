@@ -191,9 +191,9 @@ static enum ad_err json(struct ad_arena *arena, const struct ad_attribute *a,
     return text.p ? AD_OK : AD_ERR_NOMEM;
 }
 
-static enum ad_err slot_values(const struct ad_shape *shape, const struct ad_slot *slot,
-                               struct ad_arena *arena, const struct ad_json *list,
-                               struct ad_value *values)
+enum ad_err ad__slot_values(const struct ad_shape *shape, const struct ad_slot *slot,
+                            struct ad_arena *arena, const struct ad_json *list,
+                            struct ad_value *values)
 {
     if (!ad_json_is(list, AD_JSON_ARRAY) || list->count == 0) {
         return AD_OK; /* NULL already */
@@ -255,7 +255,7 @@ enum ad_err ad__shape_values(const struct ad_shape *shape, struct ad_arena *aren
     }
     AD_JSON_FOREACH (list, ad_json_get(record, shape->kind->values)) {
         const struct ad_slot *slot = find_slot(shape, list->key, &hint);
-        enum ad_err err = slot ? slot_values(shape, slot, arena, list, values) : AD_OK;
+        enum ad_err err = slot ? ad__slot_values(shape, slot, arena, list, values) : AD_OK;
         if (err) {
             return err;
         }

@@ -399,7 +399,8 @@ static const struct ad_sql lists_sql = {
 };
 static const struct ad_sql attributes_sql = {
     .sqlite = "SELECT object_id, attribute_id, position, slug, title, type, multiselect, writable,"
-              " required, is_unique, archived, system, many_targets FROM attiod_attribute ORDER BY "
+              " required, is_unique, archived, system, many_targets, revision FROM "
+              "attiod_attribute ORDER BY "
               "position",
 };
 
@@ -469,7 +470,8 @@ static bool load_attribute(struct ad_schema *s, const struct ad_value *row)
                                             .unique = row[9].i64 != 0,
                                             .archived = row[10].i64 != 0,
                                             .system = row[11].i64 != 0,
-                                            .many_targets = row[12].i64 != 0 };
+                                            .many_targets = row[12].i64 != 0,
+                                            .revision = (unsigned)row[13].i64 };
     if (!c.attribute || !ok) {
         return false;
     }

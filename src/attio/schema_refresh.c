@@ -17,7 +17,7 @@
 #define PAGES_MAX 20
 #define ARENA_MAX ((size_t)64 << 20)
 
-enum { OBJECT_VALUES = 7, LIST_VALUES = 7, ATTRIBUTE_VALUES = 13 };
+enum { OBJECT_VALUES = 7, LIST_VALUES = 7, ATTRIBUTE_VALUES = 14 };
 
 static const struct ad_sql object_sql = {
     .sqlite = "INSERT INTO attiod_object"
@@ -35,13 +35,15 @@ static const struct ad_sql list_sql = {
 static const struct ad_sql attribute_sql = {
     .sqlite = "INSERT INTO attiod_attribute"
               " (object_id, attribute_id, position, slug, title, type, multiselect, writable,"
-              " required, is_unique, archived, system, many_targets)"
-              " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+              " required, is_unique, archived, system, many_targets,"
+              " revision)"
+              " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
               " ON CONFLICT (object_id, attribute_id) DO UPDATE SET slug = excluded.slug,"
               " title = excluded.title, type = excluded.type, multiselect = excluded.multiselect,"
               " writable = excluded.writable, required = excluded.required,"
               " is_unique = excluded.is_unique, archived = excluded.archived,"
-              " system = excluded.system, many_targets = excluded.many_targets",
+              " system = excluded.system, many_targets = excluded.many_targets,"
+              " revision = excluded.revision",
 };
 
 /* An object or a list as Attio listed it. */
@@ -197,6 +199,13 @@ static unsigned next_position(const struct ad_object *o)
     return next;
 }
 
+/* What a value is in SQL. */
+static bool same_form(const struct ad_attribute *a, const struct ad_attribute *b)
+{
+    return same_str(a->type_name, b->type_name) && a->multiselect == b->multiselect &&
+           (!a->multiselect || a->many_targets == b->many_targets);
+}
+
 static bool diff_attributes(struct ad_refresh *r, struct ad_schema_object *o,
                             const struct ad_object *listed)
 {
@@ -205,6 +214,7 @@ static bool diff_attributes(struct ad_refresh *r, struct ad_schema_object *o,
         struct ad_attribute *a = ad_container_of(l, struct ad_attribute, link);
         struct ad_attribute *known = find_attribute(&o->pub, a->id);
         a->position = known ? known->position : position++;
+        a->revision = known ? known->revision + !same_form(known, a) : 0;
         if (!(known && same_attribute(known, a)) && !change_attribute(r, o, known, a)) {
             return false;
         }
@@ -318,6 +328,7 @@ static void attribute_values(struct ad_str object_id, const struct ad_attribute 
     v[10] = AD_V_I64(a->archived);
     v[11] = AD_V_I64(a->system);
     v[12] = AD_V_I64(a->many_targets);
+    v[13] = AD_V_I64(a->revision);
 }
 
 static void on_stored(struct ad_store_req *req)

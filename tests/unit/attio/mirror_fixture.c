@@ -16,7 +16,7 @@ void attribute(const char *object, const char *id, int position, const char *slu
     char sql[900];
     (void)snprintf(sql, sizeof(sql),
                    "INSERT INTO attiod_attribute VALUES ('%s', '%s', %d, '%s', 'T', '%s', %d, 1, 0,"
-                   " 0, %d, 1, 0) ON CONFLICT DO UPDATE SET slug = excluded.slug, archived ="
+                   " 0, %d, 1, 0, 0) ON CONFLICT DO UPDATE SET slug = excluded.slug, archived ="
                    " excluded.archived, multiselect = excluded.multiselect",
                    object, id, position, slug, type, multi, archived);
     fixture_sql(&f, sql);

@@ -307,6 +307,35 @@ START_TEST(references_say_whether_they_go_to_several_objects)
 }
 END_TEST
 
+START_TEST(a_revision_rises_when_values_change_their_form)
+{
+#define FORMED(type, multi)                                                       \
+    "{\"id\":{\"attribute_id\":\"" A(1) "\"},\"api_slug\":\"x\",\"type\":\"" type \
+                                        "\",\"is_multiselect\":" multi ",\"title\":\"T\"}"
+    static const struct {
+        const char *attribute;
+        unsigned revision;
+    } steps[] = {
+        { FORMED("text", "false"), 0 },  { FORMED("select", "false"), 1 },
+        { FORMED("select", "true"), 2 }, { FORMED("select", "true"), 2 },
+        { FORMED("text", "false"), 3 },
+    };
+    usual();
+    for (size_t i = 0; i < AD_LEN(steps); i++) {
+        char data[300];
+        (void)snprintf(data, sizeof(data), "{\"data\":[%s]}", steps[i].attribute);
+        people = data;
+        ck_assert_int_eq(refresh(), AD_OK);
+        ck_assert_uint_eq(find_attribute("x")->revision, steps[i].revision);
+    }
+    people = DATA(); /* archived and restored: the same columns */
+    ck_assert_int_eq(refresh(), AD_OK);
+    schema_close();
+    schema_open();
+    ck_assert_uint_eq(find_attribute("x")->revision, 3);
+}
+END_TEST
+
 START_TEST(a_list_that_is_renamed_or_deleted_changes_what_we_know)
 {
     usual();
@@ -596,6 +625,7 @@ static Suite *schema_suite(void)
         slugs_move_between_objects,
         lists_come_with_objects_and_have_slugs_of_their_own,
         references_say_whether_they_go_to_several_objects,
+        a_revision_rises_when_values_change_their_form,
         a_list_that_is_renamed_or_deleted_changes_what_we_know,
         lists_we_may_not_see_stay_as_they_were,
         all_kinds_come_one_after_the_other,
