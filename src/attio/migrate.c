@@ -155,7 +155,7 @@ static const char merge_table[] = "CREATE TABLE attiod_merge ("
                                   " PRIMARY KEY (workspace_id, object_id, old_id)) WITHOUT ROWID;";
 
 /* One row a version; each part of it is a constant script. */
-#define PARTS_MAX 8
+#define PARTS_MAX 12
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
     { compatible_2, webhook_columns, list_table, mirror_columns, audit_table, merge_table },
