@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "types.h"
 
 static void write_path(struct ad_json_writer *w, struct ad_str path)
 {
@@ -251,6 +252,66 @@ void ad_sim_w_uuid(struct ad_json_writer *w, const char *key, const uint8_t id[1
     char text[37];
     ad_sim_uuid_text(id, text);
     ad_json_f_cstr(w, key, text);
+}
+
+void ad_sim_w_id(struct ad_json_writer *w, const struct ad_sim_store *s, const char *key,
+                 const uint8_t id[16])
+{
+    ad_json_key(w, "id");
+    ad_json_obj(w);
+    ad_sim_w_uuid(w, "workspace_id", s->workspace_id);
+    ad_sim_w_uuid(w, key, id);
+    ad_json_end(w);
+}
+
+void ad_sim_w_actor(struct ad_json_writer *w, const struct ad_sim_store *s, const char *key,
+                    uint8_t actor)
+{
+    ad_json_key(w, key);
+    ad_json_w_raw(w, s->actors[actor].json);
+}
+
+void ad_sim_empty_payload(struct ad_sim_call *c)
+{
+    ad_sim_bad(c, "validation_type",
+               "You passed an empty payload. Please ensure you are updating at least one property "
+               "in your request.");
+}
+
+struct ad_str ad_sim_param(struct ad_sim_call *c, const char *name)
+{
+    bool bad = false;
+    struct ad_str s = ad_query_get(c->x, name, &bad);
+    if (bad) {
+        ad_sim_issue(c, "string", "string", "%s", name);
+    }
+    return s;
+}
+
+struct ad_sim_record *ad_sim_named_record(struct ad_sim_call *c, struct ad_str object,
+                                          struct ad_str record)
+{
+    uint8_t id[16];
+    struct ad_sim_object *o = ad_sim_object_find(c->store, object);
+    struct ad_sim_record *r = o && ad_sim_uuid_parse(record, id) ? ad_sim_record_find(o, id) : NULL;
+    if (!o) {
+        ad_sim_missing(c, "Object with slug/ID \"%.*s\" not found.", AD_FMT(object));
+    } else if (!r) {
+        ad_sim_missing(c, "Record with ID \"%.*s\" not found.", AD_FMT(record));
+    }
+    return r;
+}
+
+int64_t ad_sim_created_at(struct ad_sim_call *c, const struct ad_json *data)
+{
+    const struct ad_json *v = ad_json_get(data, "created_at");
+    int64_t now_ns = ad_sim_now(c->store);
+    int64_t ns = now_ns;
+    if (v &&
+        (!ad_json_str(v).p || !ad_sim_time_loose(ad_json_str(v), &ns) || ns < 0 || ns > now_ns)) {
+        ad_sim_issue(c, "a time from 1970 to now", ad_sim_type_name(v), "data.created_at");
+    }
+    return ns;
 }
 
 void ad_sim_set_text(char **to, const struct ad_json *v)

@@ -111,6 +111,23 @@ void ad_sim_set_text(char **to, const struct ad_json *v);
 void ad_sim_set_flag(bool *to, const struct ad_json *v);
 
 void ad_sim_w_uuid(struct ad_json_writer *w, const char *key, const uint8_t id[16]);
+/* "id":{"workspace_id":...,key:...} */
+void ad_sim_w_id(struct ad_json_writer *w, const struct ad_sim_store *s, const char *key,
+                 const uint8_t id[16]);
+/* key:{"type":...,"id":...} */
+void ad_sim_w_actor(struct ad_json_writer *w, const struct ad_sim_store *s, const char *key,
+                    uint8_t actor);
+/* All workspace members, as an array (members.c). */
+void ad_sim_members_write(struct ad_json_writer *w, const struct ad_sim_store *s);
+/* 400: nothing to change was given. */
+void ad_sim_empty_payload(struct ad_sim_call *c);
+/* A parameter of the query string; false only on broken escapes, with the issue noted. */
+struct ad_str ad_sim_param(struct ad_sim_call *c, const char *name);
+/* A record named in a body or a query string; NULL: a 404 has been set. */
+struct ad_sim_record *ad_sim_named_record(struct ad_sim_call *c, struct ad_str object,
+                                          struct ad_str record);
+/* `created_at` of a body: not before 1970, not in the future; absent: now. What is wrong is noted. */
+int64_t ad_sim_created_at(struct ad_sim_call *c, const struct ad_json *data);
 
 /* Route tables, each ended by a NULL pattern. */
 extern const struct ad_sim_route ad_sim_object_routes[];
@@ -121,6 +138,13 @@ extern const struct ad_sim_route ad_sim_page_routes[];
 extern const struct ad_sim_route ad_sim_merge_routes[];
 extern const struct ad_sim_route ad_sim_history_routes[];
 extern const struct ad_sim_route ad_sim_workspace_routes[];
+extern const struct ad_sim_route ad_sim_member_routes[];
+extern const struct ad_sim_route ad_sim_list_routes[];
+extern const struct ad_sim_route ad_sim_entry_routes[];
+extern const struct ad_sim_route ad_sim_note_routes[];
+extern const struct ad_sim_route ad_sim_task_routes[];
+extern const struct ad_sim_route ad_sim_comment_routes[];
+extern const struct ad_sim_route ad_sim_state_routes[];
 extern const struct ad_sim_route ad_sim_webhook_routes[];
 extern const struct ad_sim_route ad_sim_control_routes[];
 

@@ -5,6 +5,7 @@
 
 void ad_sim_event_id(struct ad_sim_event *event, const char *key, const uint8_t *id)
 {
+    AD_ASSERT(event->n < AD_LEN(event->ids));
     event->ids[event->n].key = key;
     event->ids[event->n++].id = id;
 }

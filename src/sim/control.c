@@ -1,6 +1,4 @@
 /* /_sim/: what tests turn and read. */
-#include <stdlib.h>
-
 #include "sim.h"
 
 static void post_clock(struct ad_sim_call *c)
@@ -54,62 +52,6 @@ static void post_requests(struct ad_sim_call *c)
     }
 }
 
-static int by_id(const void *a, const void *b)
-{
-    const struct ad_sim_record *const *x = a;
-    const struct ad_sim_record *const *y = b;
-    return memcmp((*x)->id, (*y)->id, sizeof((*x)->id));
-}
-
-static bool is_after(const struct ad_sim_record *r, const uint8_t *after)
-{
-    return !after || memcmp(r->id, after, sizeof(r->id)) > 0;
-}
-
-/* All records of an object in the order of their ids; `after` and `limit` cut it into pages;
- * form=compact leaves out what is only true of this run. */
-static void get_state(struct ad_sim_call *c)
-{
-    bool bad = false;
-    int64_t limit = INT64_MAX;
-    uint8_t id[16];
-    struct ad_str slug = ad_query_get(c->x, "object", &bad);
-    struct ad_str after = ad_query_get(c->x, "after", &bad);
-    struct ad_str form = ad_query_get(c->x, "form", &bad);
-    struct ad_str cut = ad_query_get(c->x, "limit", &bad);
-    struct ad_sim_object *o = ad_sim_object_find(c->store, slug);
-    if (!o || bad || (after.p && !ad_sim_uuid_parse(after, id)) ||
-        (cut.p && !ad_str_i64(cut, 1, INT64_MAX, &limit))) {
-        ad_sim_missing(c, "Object with slug/ID \"%.*s\" not found.", AD_FMT(slug));
-        return;
-    }
-    bool compact = ad_str_eq(form, AD_STR("compact"));
-    const struct ad_sim_record **all =
-        ad_arena_alloc(c->arena, (o->n + 1) * sizeof(struct ad_sim_record *));
-    AD_ASSERT(all);
-    for (size_t i = 0; i < o->n; i++) {
-        all[i] = o->sorted[i];
-    }
-    qsort(all, o->n, sizeof(struct ad_sim_record *), by_id);
-    struct ad_sim_pen p;
-    ad_sim_pen_init(&p, c->out);
-    AD_SIM_PUT(&p, "{\"object_id\":");
-    ad_sim_put_uuid(&p, o->id);
-    AD_SIM_PUT(&p, ",\"records\":[");
-    bool some = false;
-    for (size_t i = 0; i < o->n && limit > 0; i++) {
-        if (!is_after(all[i], after.p ? id : NULL)) {
-            continue;
-        }
-        ad_sim_put(&p, some ? AD_STR(",\n") : AD_STR("\n"));
-        some = true;
-        limit--;
-        ad_sim_render_state(&p, c->store, all[i], compact);
-    }
-    AD_SIM_PUT(&p, "]}");
-    ad_sim_pen_done(&p);
-}
-
 static void get_deliveries(struct ad_sim_call *c)
 {
     struct ad_json_writer w;
@@ -128,7 +70,6 @@ const struct ad_sim_route ad_sim_control_routes[] = {
     { AD_HTTP_POST, "/_sim/edit", ad_sim_edits_post, AD_SIM_READ, true },
     { AD_HTTP_GET, "/_sim/requests", get_requests, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/requests", post_requests, AD_SIM_READ, true },
-    { AD_HTTP_GET, "/_sim/state", get_state, AD_SIM_READ, false },
     { AD_HTTP_GET, "/_sim/deliveries", get_deliveries, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/webhooks/{webhook}", ad_sim_webhook_control, AD_SIM_READ, true },
     { AD_HTTP_DELETE, "/_sim/webhooks/{webhook}", ad_sim_webhook_remove, AD_SIM_READ, false },

@@ -1,4 +1,5 @@
 /* Records come and go. */
+#include "activity.h"
 #include "base/mem.h"
 #include "store_private.h"
 #include "types.h"
@@ -143,6 +144,7 @@ void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8
 {
     struct ad__sim_change c = { .store = s, .now_ns = ad_sim_now(s), .actor = actor };
     delete_entries(s, r, actor);
+    ad_sim_activity_forget(s, r, actor);
     ad__sim_retarget(&c, r, NULL);
     ad__sim_shadow(s, r, true);
     ad__sim_unplace(r->object, r);

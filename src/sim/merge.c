@@ -1,4 +1,5 @@
 /* Two records become one. */
+#include "activity.h"
 #include "base/mem.h"
 #include "store_private.h"
 #include "types.h"
@@ -78,6 +79,7 @@ static void move_all(const struct move *m)
     }
     from->deleted = true;
     move_entries(m);
+    ad_sim_activity_move(m->change.store, from, m->to, m->change.actor);
     ad__sim_retarget(&m->change, from, m->to);
     ad__sim_bury(m->change.store, from);
 }

@@ -24,6 +24,10 @@ void *ad_sim_alloc(size_t size);         /* zeroed, never NULL */
 void *ad_sim_grow(void *p, size_t size); /* never NULL */
 char *ad_sim_copy(struct ad_str s);      /* NUL-terminated; NULL for an absent one */
 
+/* So many workspace members there are at first, and so many there can be. */
+#define AD_SIM_MEMBERS 5
+#define AD_SIM_MEMBERS_MAX 64
+
 struct ad_sim_object;
 struct ad_sim_attr;
 struct ad_sim_record;
@@ -151,6 +155,17 @@ struct ad_sim_unique {
 
 enum ad_sim_set_kind { AD_SIM_OBJECT, AD_SIM_LIST };
 
+/* Who may use a list. Levels are full-access, read-and-write, read-only. */
+struct ad_sim_sharing {
+    const char *workspace; /* NULL: nobody but those granted below */
+    struct {
+        uint8_t actor; /* the member's */
+        const char *level;
+    } grants[AD_SIM_MEMBERS_MAX];
+    size_t n;
+    uint8_t actor; /* who made the list */
+};
+
 /* An object or a list: a set of attributes and of records that have them. */
 struct ad_sim_object {
     struct ad_sim_store *store;
@@ -158,6 +173,7 @@ struct ad_sim_object {
     uint8_t id[16];
     char *slug, *singular, *plural; /* a list's name is `plural` */
     struct ad_sim_object *parent;   /* of a list: whose records it takes */
+    struct ad_sim_sharing *sharing; /* of a list */
     const char *web;                /* path part of web_url, NULL: /slug/record/ */
     int64_t created_ns;
     struct ad_sim_attr **attrs;
@@ -184,12 +200,11 @@ struct ad_sim_member {
     uint8_t actor;
 };
 
-#define AD_SIM_MEMBERS 5
 enum {
     AD_SIM_ACTOR_SYSTEM,
     AD_SIM_ACTOR_TOKEN,
     AD_SIM_ACTOR_MEMBERS,
-    AD_SIM_ACTORS = 2 + AD_SIM_MEMBERS
+    AD_SIM_ACTORS = 2 + AD_SIM_MEMBERS_MAX
 };
 
 /* Something that happened. Ids only, as Attio sends it. */
@@ -198,7 +213,7 @@ struct ad_sim_event {
     struct {
         const char *key; /* "id.record_id", "duplicate_record_id" */
         const uint8_t *id;
-    } ids[6];
+    } ids[8]; /* an id may be NULL: the key is there and null */
     unsigned n;
     uint8_t actor;
 };
@@ -216,8 +231,9 @@ struct ad_sim_shadow {
 
 /* How records are merged (merge.c). Attio's meaning changed in 2026. Old: the secondary's values go
  * into the primary, which survives; one record.merged. New: both become a third record; two events,
- * each naming one original. Either way the primary's values come first, relationships and list
- * entries move along, and what refers to an original follows, with its own record.updated. */
+ * each naming one original. Either way the primary's values come first; relationships, list entries,
+ * notes and comments move along; what refers to an original, tasks too, follows, each with its own
+ * event. */
 struct ad_sim_merge_rules {
     bool old;
     uint64_t apply_ms; /* how long the result cannot be read */
@@ -232,12 +248,14 @@ struct ad_sim_store {
     const struct ad_clock *clock;
     uint8_t workspace_id[16];
     char *slug, *name;
-    struct ad_rand rand; /* ids of everything but records */
-    struct ad_sim_object **objects, **lists;
-    size_t objects_n, lists_n;
+    struct ad_rand rand;                             /* ids of everything but records */
+    struct ad_sim_object **objects, **lists, **gone; /* gone: deleted lists */
+    size_t objects_n, lists_n, gone_n;
     struct ad_map listed; /* records that are in a list, by id: listed.c */
     struct ad_sim_actor actors[AD_SIM_ACTORS];
-    struct ad_sim_member members[AD_SIM_MEMBERS];
+    struct ad_sim_member members[AD_SIM_MEMBERS_MAX];
+    size_t members_n;
+    struct ad_sim_activity *activity; /* notes, tasks, comments: activity.h */
     ad_sim_event_cb on_event;
     void *on_event_ctx;
     struct ad_sim_record *graves; /* deleted records, chained through their nodes */
@@ -259,6 +277,12 @@ int64_t ad_sim_now(struct ad_sim_store *s);
 void ad_sim_new_id(struct ad_rand *r, uint8_t out[16]);
 void ad_sim_emit(struct ad_sim_store *s, const struct ad_sim_event *event);
 
+/* Members are never removed. NULL: no room for more. Emits nothing. */
+struct ad_sim_member *ad_sim_member_add(struct ad_sim_store *s, struct ad_str first,
+                                        struct ad_str last, struct ad_str email, const char *level);
+/* By id or e-mail address. */
+const struct ad_sim_member *ad_sim_member_find(const struct ad_sim_store *s, struct ad_str ref);
+
 /* Objects and attributes. References are slug or id. */
 struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
                                         struct ad_str singular, struct ad_str plural);
@@ -267,6 +291,10 @@ struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad
 struct ad_sim_object *ad_sim_list_add(struct ad_sim_store *s, struct ad_str slug,
                                       struct ad_str name, struct ad_sim_object *parent);
 struct ad_sim_object *ad_sim_list_find(const struct ad_sim_store *s, struct ad_str ref);
+/* Gone with its entries, of which no event tells: list.deleted does. */
+void ad_sim_list_delete(struct ad_sim_store *s, struct ad_sim_object *list, uint8_t actor);
+void ad_sim_list_emit(struct ad_sim_store *s, const char *type, const struct ad_sim_object *list,
+                      uint8_t actor);
 /* Whichever of both has that slug or id; objects first. */
 struct ad_sim_object *ad_sim_set_find(const struct ad_sim_store *s, struct ad_str ref);
 /* An attribute with slug, title and type set and nothing else; becomes the set's last. */
@@ -319,7 +347,8 @@ struct ad_sim_entry *ad_sim_entry_create(struct ad_sim_store *s, struct ad_sim_o
  * relationships. Returns how many changed here. */
 size_t ad_sim_record_write(struct ad_sim_store *s, struct ad_sim_record *r,
                            struct ad_sim_draft *drafts, size_t n, uint8_t actor);
-/* Record or entry; entries of a record go with it, each with its event. */
+/* Record or entry; entries, notes and comments of a record go with it, each with its event, and
+ * tasks lose their link to it. */
 void ad_sim_record_delete(struct ad_sim_store *s, struct ad_sim_record *r, uint8_t actor);
 /* A record without events, created at a given time: for seeding. */
 struct ad_sim_record *ad_sim_record_seed(struct ad_sim_object *o, int64_t created_ns,

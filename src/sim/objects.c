@@ -93,9 +93,7 @@ static void patch_object(struct ad_sim_call *c)
     const struct ad_json *data = ad_json_get(c->body, "data");
     const struct ad_json *slug = ad_json_get(data, "api_slug");
     if (data->count == 0) {
-        ad_sim_bad(c, "validation_type",
-                   "You passed an empty payload. Please ensure you are updating at least one "
-                   "property in your request.");
+        ad_sim_empty_payload(c);
         return;
     }
     struct ad_sim_object *other = slug ? ad_sim_object_find(c->store, slug->str) : NULL;

@@ -170,16 +170,6 @@ static void get_record(struct ad_sim_call *c)
     }
 }
 
-static void get_entries(struct ad_sim_call *c)
-{
-    int64_t limit = 100;
-    int64_t offset = 0;
-    struct ad_sim_object *o = ad_sim_call_object(c, 0);
-    if (o && ad_sim_call_record(c, o, 1) && ad_sim_paging(c, 1, 1000, &limit, &offset)) {
-        ad_buf_put(c->out, AD_STR("{\"data\":[]}")); /* there are no lists yet */
-    }
-}
-
 #define RECORDS "/v2/objects/{object}/records"
 const struct ad_sim_route ad_sim_record_routes[] = {
     { AD_HTTP_POST, RECORDS, create_record, AD_SIM_WRITE, true },
@@ -188,6 +178,5 @@ const struct ad_sim_route ad_sim_record_routes[] = {
     { AD_HTTP_PATCH, RECORDS "/{record}", patch_record, AD_SIM_WRITE, true },
     { AD_HTTP_PUT, RECORDS "/{record}", put_record, AD_SIM_WRITE, true },
     { AD_HTTP_DELETE, RECORDS "/{record}", delete_record, AD_SIM_WRITE, false },
-    { AD_HTTP_GET, RECORDS "/{record}/entries", get_entries, AD_SIM_READ, false },
     { 0, NULL, NULL, AD_SIM_READ, false },
 };

@@ -48,10 +48,39 @@ struct ad_sim_object *ad_sim_list_add(struct ad_sim_store *s, struct ad_str slug
     struct ad_sim_object *o = set_new(s, slug, AD_STR_NONE, name);
     o->kind = AD_SIM_LIST;
     o->parent = parent;
+    o->sharing = ad_sim_alloc(sizeof(*o->sharing));
+    o->sharing->workspace = "full-access";
+    o->sharing->actor = AD_SIM_ACTOR_TOKEN;
     o->created_ns = ad_sim_now(s);
     keep(&s->lists, &s->lists_n, o);
     ad_sim_object_made(s, o);
     return o;
+}
+
+void ad_sim_list_emit(struct ad_sim_store *s, const char *type, const struct ad_sim_object *list,
+                      uint8_t actor)
+{
+    struct ad_sim_event event = { .type = type, .actor = actor };
+    ad_sim_event_id(&event, "id.workspace_id", s->workspace_id);
+    ad_sim_event_id(&event, "id.list_id", list->id);
+    ad_sim_emit(s, &event);
+}
+
+void ad_sim_list_delete(struct ad_sim_store *s, struct ad_sim_object *list, uint8_t actor)
+{
+    ad_sim_event_cb on_event = s->on_event;
+    s->on_event = NULL;
+    while (list->n > 0) {
+        ad_sim_record_delete(s, list->sorted[list->n - 1], actor);
+    }
+    s->on_event = on_event;
+    size_t i = 0;
+    while (s->lists[i] != list) {
+        i++;
+    }
+    memmove(s->lists + i, s->lists + i + 1, (--s->lists_n - i) * sizeof(struct ad_sim_object *));
+    keep(&s->gone, &s->gone_n, list);
+    ad_sim_list_emit(s, "list.deleted", list, actor);
 }
 
 static struct ad_sim_object *find_set(struct ad_sim_object **sets, size_t n, struct ad_str ref)
@@ -292,6 +321,7 @@ void ad__sim_set_free(struct ad_sim_object *o)
         free_attr(o->attrs[i]);
     }
     ad_free(o->attrs);
+    ad_free(o->sharing);
     ad_free(o->sorted);
     ad_free(o->slug);
     ad_free(o->singular);

@@ -322,7 +322,9 @@ static void mount_all(struct ad_sim *sim)
         ad_sim_workspace_routes, ad_sim_object_routes,  ad_sim_attribute_routes,
         ad_sim_option_routes,    ad_sim_record_routes,  ad_sim_page_routes,
         ad_sim_merge_routes,     ad_sim_history_routes, ad_sim_webhook_routes,
-        ad_sim_control_routes
+        ad_sim_control_routes,   ad_sim_member_routes,  ad_sim_list_routes,
+        ad_sim_entry_routes,     ad_sim_note_routes,    ad_sim_task_routes,
+        ad_sim_comment_routes,   ad_sim_state_routes
     };
     struct ad_errinfo info = { 0 };
     struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH |

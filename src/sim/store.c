@@ -1,4 +1,5 @@
 /* The store as a whole: memory, time, ids, actors; opening and closing. */
+#include "activity.h"
 #include "base/mem.h"
 #include "store_private.h"
 #include "types.h"
@@ -145,6 +146,38 @@ static void set_actor(struct ad_sim_actor *a, const char *type, const uint8_t id
     ad__sim_free_str(head);
 }
 
+struct ad_sim_member *ad_sim_member_add(struct ad_sim_store *s, struct ad_str first,
+                                        struct ad_str last, struct ad_str email, const char *level)
+{
+    if (s->members_n == AD_SIM_MEMBERS_MAX) {
+        return NULL;
+    }
+    struct ad_sim_member *m = &s->members[s->members_n];
+    ad_sim_new_id(&s->rand, m->id);
+    m->first = ad_sim_copy(first);
+    m->last = ad_sim_copy(last);
+    m->email = ad_sim_copy(email);
+    m->level = level;
+    m->created_ns = ad_sim_now(s);
+    m->actor = (uint8_t)(AD_SIM_ACTOR_MEMBERS + s->members_n++);
+    set_actor(&s->actors[m->actor], "workspace-member", m->id);
+    return m;
+}
+
+const struct ad_sim_member *ad_sim_member_find(const struct ad_sim_store *s, struct ad_str ref)
+{
+    uint8_t id[16];
+    bool is_id = ad_sim_uuid_parse(ref, id);
+    for (size_t i = 0; i < s->members_n; i++) {
+        const struct ad_sim_member *m = &s->members[i];
+        if (is_id ? memcmp(id, m->id, sizeof(id)) == 0
+                  : ad_str_eq_nocase(ref, ad_str_c(m->email))) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uint64_t seed,
                        const char *slug)
 {
@@ -160,15 +193,16 @@ void ad_sim_store_init(struct ad_sim_store *s, const struct ad_clock *clock, uin
     ad_sim_new_id(&s->rand, id);
     set_actor(&s->actors[AD_SIM_ACTOR_TOKEN], "api-token", id);
     for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
-        ad_sim_new_id(&s->rand, s->members[i].id);
-        s->members[i].actor = (uint8_t)(AD_SIM_ACTOR_MEMBERS + i);
-        set_actor(&s->actors[AD_SIM_ACTOR_MEMBERS + i], "workspace-member", s->members[i].id);
+        AD_IGNORE(!ad_sim_member_add(s, AD_STR_NONE, AD_STR_NONE, AD_STR_NONE, NULL),
+                  "room enough");
     }
+    s->activity = ad_sim_activity_new(seed);
 }
 
 void ad_sim_store_fini(struct ad_sim_store *s)
 {
     ad__sim_shadow_fini(s);
+    ad_sim_activity_free(s->activity);
     for (size_t i = 0; i < s->merging_n; i++) {
         ad__sim_place_by_time(s->merging[i].record->object, s->merging[i].record);
     }
@@ -184,13 +218,17 @@ void ad_sim_store_fini(struct ad_sim_store *s)
     for (size_t i = 0; i < AD_SIM_ACTORS; i++) {
         ad__sim_free_str(s->actors[i].json);
     }
-    for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
+    for (size_t i = 0; i < s->members_n; i++) {
         ad_free(s->members[i].first);
         ad_free(s->members[i].last);
         ad_free(s->members[i].email);
     }
     ad_free(s->objects);
+    for (size_t i = 0; i < s->gone_n; i++) {
+        ad__sim_set_free(s->gone[i]);
+    }
     ad_free(s->lists);
+    ad_free(s->gone);
     ad_free(s->slug);
     ad_free(s->name);
 }

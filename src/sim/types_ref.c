@@ -279,7 +279,7 @@ bool ad__sim_parse_actor(const struct ad_sim_parse *p, const struct ad_json *in,
         (!ad_str_eq(type, AD_STR("workspace-member")) || !id.p || !ad_sim_uuid_parse(id, wanted))) {
         return ad__sim_invalid(p);
     }
-    for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
+    for (size_t i = 0; i < p->store->members_n; i++) {
         const struct ad_sim_member *m = &p->store->members[i];
         if (email.p ? ad_str_eq_nocase(email, ad_str_c(m->email))
                     : memcmp(wanted, m->id, 16) == 0) {

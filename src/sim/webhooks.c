@@ -110,7 +110,11 @@ static void write_event(struct ad_sim_pen *p, const struct ad_sim_store *s,
             ad_sim_put(p, some || !own ? AD_STR(",\"") : AD_STR("\""));
             ad_sim_put(p, ad_str_c(e->ids[i].key + (own ? 3 : 0)));
             AD_SIM_PUT(p, "\":");
-            ad_sim_put_uuid(p, e->ids[i].id);
+            if (e->ids[i].id) {
+                ad_sim_put_uuid(p, e->ids[i].id);
+            } else {
+                AD_SIM_PUT(p, "null");
+            }
             some = true;
         }
         if (pass == 0) {
@@ -312,14 +316,17 @@ static bool clashes(const struct ad_sim_webhooks *ws, const char *url,
     return false;
 }
 
-static bool names_a_list(const struct ad_sim_subscription *sub)
+/* A filter may only name lists that exist. */
+static bool lists_ok(const struct ad_sim_store *s, const struct ad_sim_subscription *sub)
 {
     for (size_t i = 0; i < sub->conds_n; i++) {
-        if (strcmp(sub->conds[i].field, "id.list_id") == 0) {
-            return true;
+        if (strcmp(sub->conds[i].field, "id.list_id") == 0 &&
+            !(ad_str_is_uuid(ad_str_c(sub->conds[i].value)) &&
+              ad_sim_list_find(s, ad_str_c(sub->conds[i].value)))) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 static bool rules_ok(struct ad_sim_call *c, const char *url, const struct ad_sim_subscription *subs,
@@ -336,8 +343,8 @@ static bool rules_ok(struct ad_sim_call *c, const char *url, const struct ad_sim
                         "type and filter.");
             return false;
         }
-        if (names_a_list(&subs[i])) {
-            ad_sim_bad(c, "validation_type", "Related list not found"); /* there are no lists yet */
+        if (!lists_ok(c->store, &subs[i])) {
+            ad_sim_bad(c, "validation_type", "Related list not found");
             return false;
         }
     }

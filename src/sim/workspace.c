@@ -1,4 +1,4 @@
-/* The workspace itself: who am I, who works here, which lists are there. */
+/* The workspace itself: who am I. */
 #include "call.h"
 #include "sim.h"
 
@@ -49,71 +49,7 @@ static void get_self(struct ad_sim_call *c)
     AD_ASSERT(ad_json_write_done(&w) == AD_OK);
 }
 
-static void write_member(struct ad_json_writer *w, const struct ad_sim_store *s,
-                         const struct ad_sim_member *m)
-{
-    ad_json_obj(w);
-    ad_json_key(w, "id");
-    ad_json_obj(w);
-    ad_sim_w_uuid(w, "workspace_id", s->workspace_id);
-    ad_sim_w_uuid(w, "workspace_member_id", m->id);
-    ad_json_end(w);
-    ad_json_f_cstr(w, "first_name", m->first);
-    ad_json_f_cstr(w, "last_name", m->last);
-    ad_json_f_cstr(w, "avatar_url", NULL);
-    ad_json_f_cstr(w, "email_address", m->email);
-    ad_json_f_cstr(w, "access_level", m->level);
-    ad_json_key(w, "created_at");
-    ad_json_w_time(w, m->created_ns);
-    ad_json_end(w);
-}
-
-static void list_members(struct ad_sim_call *c)
-{
-    struct ad_json_writer w;
-    ad_sim_data_begin(c, &w);
-    ad_json_arr(&w);
-    for (size_t i = 0; i < AD_SIM_MEMBERS; i++) {
-        write_member(&w, c->store, &c->store->members[i]);
-    }
-    ad_json_end(&w);
-    ad_sim_data_end(c, &w);
-}
-
-static void get_member(struct ad_sim_call *c)
-{
-    uint8_t id[16];
-    struct ad_str ref = c->x->params[0];
-    bool ok = ad_sim_uuid_parse(ref, id);
-    for (size_t i = 0; ok && i < AD_SIM_MEMBERS; i++) {
-        if (memcmp(id, c->store->members[i].id, sizeof(id)) == 0) {
-            struct ad_json_writer w;
-            ad_sim_data_begin(c, &w);
-            write_member(&w, c->store, &c->store->members[i]);
-            ad_sim_data_end(c, &w);
-            return;
-        }
-    }
-    ad_sim_missing(c, "Workspace member with ID \"%.*s\" not found.", AD_FMT(ref));
-}
-
-/* The workspace has no lists yet. */
-static void list_lists(struct ad_sim_call *c)
-{
-    ad_buf_put(c->out, AD_STR("{\"data\":[]}"));
-}
-
-static void get_list(struct ad_sim_call *c)
-{
-    ad_sim_missing(c, "List with slug/ID \"%.*s\" not found.", AD_FMT(c->x->params[0]));
-}
-
 const struct ad_sim_route ad_sim_workspace_routes[] = {
     { AD_HTTP_GET, "/v2/self", get_self, AD_SIM_READ, false },
-    { AD_HTTP_GET, "/v2/workspace_members", list_members, AD_SIM_READ, false },
-    { AD_HTTP_GET, "/v2/workspace_members/{member}", get_member, AD_SIM_READ, false },
-    { AD_HTTP_GET, "/v2/lists", list_lists, AD_SIM_READ, false },
-    { AD_HTTP_GET | AD_HTTP_PATCH, "/v2/lists/{list}", get_list, AD_SIM_READ, false },
-    { AD_HTTP_POST | AD_HTTP_PUT, "/v2/lists/{list}/entries", get_list, AD_SIM_WRITE, false },
     { 0, NULL, NULL, AD_SIM_READ, false },
 };
