@@ -27,6 +27,7 @@
 #include "base/rand.h"
 #include "base/timer.h"
 
+struct ad_dialer;
 struct ad_loop;
 struct ad_client; /* opaque */
 
@@ -36,9 +37,11 @@ struct ad_client; /* opaque */
 #define AD_CLIENT_COMPLEX_AFTER 5
 
 struct ad_client_opts {
-    struct ad_str base_url; /* attio/base_url.h; enabled, https is CONFIG until there is TLS */
-    bool allow_plain_http;  /* http: to elsewhere than this machine (not in production) */
-    struct ad_str api_key;  /* 8 to 512 printable characters; copied, hidden from the log, wiped */
+    struct ad_str base_url; /* attio/base_url.h */
+    struct ad_dialer
+        *dialer; /* how to connect: TLS for https, without which it is CONFIG; NULL: TCP */
+    bool allow_plain_http; /* http: to elsewhere than this machine (not in production) */
+    struct ad_str api_key; /* 8 to 512 printable characters; copied, hidden from the log, wiped */
     const struct ad_clock *clock;
     struct ad_timers *timers;
     struct ad_metrics *metrics;

@@ -37,6 +37,8 @@
 #include "base/registry.h"
 #include "infra/net.h"
 
+struct ad_tls_server;
+
 struct ad_http_limits {
     size_t target_max;      /* 8192 bytes; 414 */
     size_t headers_max;     /* 32768 bytes of header section; 431 */
@@ -66,6 +68,7 @@ struct ad_http_server_opts {
     const struct ad_registry *registry; /* sealed */
     struct ad_http_limits limits;
     struct ad_metrics *metrics;
+    struct ad_tls_server *tls; /* accepted connections speak TLS (infra/tls.h); NULL: plain */
     /* Asked before the body is read: false when it replied itself or will (401, 403, wrong
      * Host). May be NULL. x->body is not there yet. */
     bool (*admit)(void *ctx, const struct ad_route *route, struct ad_exchange *x);
@@ -84,7 +87,7 @@ AD_MUST_CHECK enum ad_err ad_http_server_open(struct ad_loop *loop,
 AD_MUST_CHECK enum ad_err ad_http_server_listen(struct ad_http_server *s,
                                                 const struct ad_endpoint *at, char *out, size_t cap,
                                                 struct ad_errinfo *info);
-/* Takes over a connected stream (in-memory pairs in tests, TLS later); closes it while draining. */
+/* Takes over a connected stream as it is (in-memory pairs in tests); closes it while draining. */
 void ad_http_server_adopt(struct ad_http_server *s, struct ad_stream *stream);
 /* Stops listening, closes idle connections, answers requests that have begun with Connection:
  * close. done comes, once and later, when no connection and no exchange is left, or after

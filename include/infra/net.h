@@ -53,8 +53,8 @@ AD_MUST_CHECK enum ad_err ad_dial_start(struct ad_loop *loop, struct ad_dial *d,
 /* The callback still comes, with CANCELED, on a later turn. Harmless after the callback. */
 void ad_dial_cancel(struct ad_dial *d);
 
-/* How connections are made, where there is a choice: ad_dial_start and ad_dial_cancel, the same with
- * TLS on top (infra/tls.h), a test without sockets. */
+/* How connections are made, where there is a choice: ad_dial_start and ad_dial_cancel, the same
+ * with TLS on top (infra/tls.h), a test without sockets. */
 struct ad_dialer {
     enum ad_err (*start)(struct ad_dialer *self, struct ad_loop *loop, struct ad_dial *d,
                          const struct ad_endpoint *to, unsigned timeout_ms, ad_dial_cb cb);

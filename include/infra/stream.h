@@ -1,5 +1,5 @@
-/* A byte stream as a table of functions: TCP now, TLS filters and in-memory pairs behind the
- * same words.
+/* A byte stream as a table of functions: TCP, TLS over another stream, and in-memory pairs
+ * behind the same words.
  *
  * Lifetime: whoever was handed an open stream owns it and owes one ad_stream_close; memory goes
  * after on_closed. All callbacks come on the loop thread, never from inside the call that causes
@@ -16,8 +16,8 @@ struct ad_loop;
 struct ad_stream;
 struct ad_write;
 
-/* `err` OK: n bytes at p, valid during the call only. Otherwise the end: CLOSED for an orderly
- * end, NETWORK for a reset; nothing follows. */
+/* `err` OK: n bytes at p, valid during the call only. Otherwise the end, and nothing follows:
+ * CLOSED for an orderly one, NETWORK for a reset; over TLS also what infra/tls.h says. */
 typedef void (*ad_read_cb)(struct ad_stream *s, enum ad_err err, const char *p, size_t n);
 typedef void (*ad_write_cb)(struct ad_write *w, enum ad_err err);
 typedef void (*ad_closed_cb)(struct ad_stream *s);

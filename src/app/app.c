@@ -15,6 +15,7 @@
 #include "attio/sync_state.h"
 #include "base/mem.h"
 #include "infra/store.h"
+#include "infra/tls.h"
 #include "service/service.h"
 
 #include <fcntl.h>
@@ -41,6 +42,8 @@ struct ad_app {
     struct ad_metrics *metrics;
     struct ad_store *store;
     struct ad_audit *audit;
+    struct ad_tls_client *trust; /* NULL: Attio is reached without TLS, or not at all */
+    struct ad_tls_server *tls;   /* NULL: plain listeners */
     struct ad_webhook_secrets *secrets;
     struct ad_client *client;
     struct ad_versions *versions;
@@ -211,11 +214,47 @@ static bool close_secrets(struct ad_app *a)
     return true;
 }
 
+static enum ad_err open_tls(struct ad_app *a, struct ad_errinfo *info)
+{
+    const struct ad_config *c = a->c;
+    const struct ad_tls_client_opts client = { .trust_file = c->trust_file, .metrics = a->metrics };
+    const struct ad_tls_server_opts server = {
+        .cert_file = c->tls_cert,
+        .key_file = c->tls_key,
+        .handshake_ms = (unsigned)c->header_ms,
+        .metrics = a->metrics,
+    };
+    enum ad_err err = AD_OK;
+    if (c->base_is_tls && c->enabled) {
+        err = ad_tls_client_open(a->loop, &client, &a->trust, info);
+    }
+    if (!err && c->tls_cert && !a->offline) {
+        err = ad_tls_server_open(a->loop, &server, &a->tls, info);
+    }
+    if (err) {
+        ad_tls_client_close(a->trust);
+    }
+    return err;
+}
+
+static bool close_tls(struct ad_app *a)
+{
+    ad_tls_client_close(a->trust);
+    ad_tls_server_close(a->tls);
+    return true;
+}
+
+enum ad_err ad_app_reload_certificate(struct ad_app *a, struct ad_errinfo *info)
+{
+    return a->tls ? ad_tls_server_reload(a->tls, info) : AD_OK;
+}
+
 static enum ad_err open_client(struct ad_app *a, struct ad_errinfo *info)
 {
     const struct ad_config *c = a->c;
     const struct ad_client_opts opts = {
         .base_url = ad_str_c(c->base_url),
+        .dialer = a->trust ? ad_tls_client_dialer(a->trust) : NULL,
         .allow_plain_http = strcmp(c->env, "production") != 0,
         /* Who never calls needs none. */
         .api_key = ad_str_c(c->api_key || c->enabled ? c->api_key : "none-was-given"),
@@ -533,6 +572,7 @@ static enum ad_err open_public(struct ad_app *a, struct ad_errinfo *info)
         .registry = a->public_routes,
         .limits = limits(a->c, PUBLIC_REPLY_MS),
         .metrics = a->metrics,
+        .tls = a->tls,
     };
     return a->offline ? AD_OK : ad_http_server_open(a->loop, &opts, &a->public_server);
 }
@@ -555,6 +595,7 @@ static enum ad_err open_internal(struct ad_app *a, struct ad_errinfo *info)
         .registry = a->internal_routes,
         .limits = limits(a->c, INTERNAL_REPLY_MS),
         .metrics = a->metrics,
+        .tls = a->tls,
         .admit = ad_api_admit,
         .explain = ad_api_explain,
         .admit_ctx = a->api,
@@ -610,6 +651,7 @@ static const struct stage stages[] = {
     { "audit log", open_audit, close_audit, AD_EXIT_DATABASE },
     { "versions", open_versions, close_versions, AD_EXIT_DATABASE },
     { "secrets", open_secrets, close_secrets, AD_EXIT_CONFIG },
+    { "TLS", open_tls, close_tls, AD_EXIT_FAILED },
     { "client", open_client, close_client, AD_EXIT_FAILED },
     { "schema", open_schema, close_schema, AD_EXIT_DATABASE },
     { "account", open_account, close_account, AD_EXIT_DATABASE },

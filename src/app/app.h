@@ -32,6 +32,9 @@ struct ad_app_failure {
 /* Opens everything but the log. On failure what was opened is closed again, turning the loop. */
 AD_MUST_CHECK enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
                                       struct ad_app_failure *failure);
+/* Reads ATTIOD_TLS_CERT and ATTIOD_TLS_KEY again, for new connections. CONFIG says what is wrong;
+ * then the certificate in use stays. OK also where the listeners are plain. */
+AD_MUST_CHECK enum ad_err ad_app_reload_certificate(struct ad_app *a, struct ad_errinfo *info);
 /* /readyz says no from here on. */
 void ad_app_unready(struct ad_app *a);
 /* Stops listening and waits for requests under way, at most deadline_ms. */

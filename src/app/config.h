@@ -92,6 +92,8 @@ struct ad_config {
     bool enabled, writes_enabled;
     const char *database_url, *redis_url;
     const char *listen, *internal_listen;
+    const char *tls_cert, *tls_key; /* files; both or neither */
+    const char *trust_file, *https_proxy;
     int64_t port; /* -1: unset */
     const char *migrate;
     const char *tokens; /* as given; access is it taken apart */
@@ -121,7 +123,7 @@ struct ad_config {
     const char *const *webhook_secrets;   /* newest first; NULL: none */
     const struct ad_config_token *access; /* ended by a NULL name; NULL: none */
     struct ad_endpoint public_at, internal_at;
-    bool base_is_loopback;
+    bool base_is_loopback, base_is_tls;
 
     struct ad_config_origin origin[AD_CONFIG_KEYS_MAX]; /* by place in ad_config_keys */
     struct ad_list errors, warnings;                    /* struct ad_config_error */

@@ -134,6 +134,33 @@ const struct ad_config_key ad_config_keys[] = {
                "client is named in the log",
     },
     {
+        .env = "ATTIOD_TLS_CERT",
+        .type = AD_CONFIG_STRING,
+        KEY_AT(tls_cert),
+        .doc = "PEM file: certificate of both listeners, then those that lead to its authority; "
+               "unset: plain HTTP",
+    },
+    {
+        .env = "ATTIOD_TLS_KEY",
+        .type = AD_CONFIG_STRING,
+        KEY_AT(tls_key),
+        .doc = "PEM file: private key of ATTIOD_TLS_CERT, without a passphrase",
+    },
+    {
+        .env = "SSL_CERT_FILE",
+        .type = AD_CONFIG_STRING,
+        KEY_AT(trust_file),
+        .doc = "PEM file: authorities that may vouch for Attio; default "
+               "/etc/ssl/certs/ca-certificates.crt",
+    },
+    {
+        .env = "HTTPS_PROXY",
+        .type = AD_CONFIG_STRING,
+        KEY_AT(https_proxy),
+        .url = true,
+        .doc = "Not served: an error where Attio would be reached through it",
+    },
+    {
         .env = "ATTIOD_URL",
         .flag = "--url",
         .type = AD_CONFIG_STRING,
@@ -498,16 +525,6 @@ const size_t ad_config_keys_n = AD_LEN(ad_config_keys);
 _Static_assert(AD_LEN(ad_config_keys) <= AD_CONFIG_KEYS_MAX, "struct ad_config has an origin each");
 
 const struct ad_config_later ad_config_later[] = {
-    {
-        .env = "ATTIOD_TLS_CERT",
-        .fatal = true,
-        .doc = "TLS on the listeners; until then a proxy in front has to do it",
-    },
-    {
-        .env = "ATTIOD_TLS_KEY",
-        .fatal = true,
-        .doc = "TLS on the listeners; until then a proxy in front has to do it",
-    },
     {
         .env = "REDIS_URL",
         .fatal = false,

@@ -3,7 +3,9 @@
 #include "app/proxies.h"
 #include "attio/base_url.h"
 #include "attio/event.h"
+#include "base/clock.h"
 #include "base/json_bind.h"
+#include "infra/tls.h"
 
 #include <string.h>
 
@@ -116,10 +118,54 @@ static void check_base_url(struct ad_config *c)
         return;
     }
     c->base_is_loopback = u.loopback;
-    if (u.tls && c->enabled) {
-        FAIL(c, base_url,
-             "is https, and TLS to Attio comes with the next release: until then only http: to a "
-             "simulator, or ATTIO_ENABLED=false");
+    c->base_is_tls = u.tls;
+}
+
+/* --- TLS ---------------------------------------------------------------------------------- */
+
+/* Files are looked at where they will be used: commands may run where nobody may read the key. */
+static void check_certificate(struct ad_config *c)
+{
+    struct ad_errinfo info;
+    struct ad_tls_check check;
+    if (!c->tls_cert && !c->tls_key) {
+        return;
+    }
+    if (!c->tls_cert || !c->tls_key) {
+        ad_config_fail(c, c->tls_cert ? ad_config_key_of(tls_key) : ad_config_key_of(tls_cert),
+                       "is required too: a certificate and its key belong together");
+        return;
+    }
+    if (ad_tls_check_files(c->tls_cert, c->tls_key, &check, &info)) {
+        FAIL(c, tls_cert, "%s", info.msg);
+        return;
+    }
+    if (check.key_open) {
+        ad_config_warn(c, "ATTIOD_TLS_KEY", "%s is open to every user of this machine: chmod o= it",
+                       c->tls_key);
+    }
+    if (check.expired) {
+        char until[AD_TIME_MAX];
+        (void)ad_time_format(check.until_s * AD_NS_PER_S, 0, until);
+        ad_config_warn(c, "ATTIOD_TLS_CERT", "expired on %s: clients will refuse it", until);
+    }
+}
+
+static void check_trust(struct ad_config *c)
+{
+    struct ad_errinfo info;
+    if (!c->base_is_tls || !c->enabled) {
+        return;
+    }
+    if (c->trust_file && ad_tls_check_trust(c->trust_file, &info)) {
+        FAIL(c, trust_file, "%s", info.msg);
+    } else if (!c->trust_file && ad_tls_check_trust(AD_TLS_TRUST_FILE, &info)) {
+        FAIL(c, trust_file, "%s; install the package ca-certificates, or name a file", info.msg);
+    }
+    if (c->https_proxy && !c->base_is_loopback) {
+        FAIL(c, https_proxy,
+             "attiod cannot go through a proxy yet: unset it where api.attio.com can be reached "
+             "directly");
     }
 }
 
@@ -340,6 +386,10 @@ void ad_config_rules(struct ad_config *c, const struct ad_config_input *in)
     check_public_url(c);
     check_webhooks(c, in);
     check_base_url(c);
+    if (in->serve) {
+        check_certificate(c);
+        check_trust(c);
+    }
     check_rates(c);
     check_tokens(c);
     check_proxies(c);

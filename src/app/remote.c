@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "infra/http_client.h"
 #include "infra/loop.h"
+#include "infra/tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +16,12 @@
 struct ad_remote {
     struct ad_loop *loop;
     struct ad_http_client *client;
+    struct ad_tls_client *trust;
     struct ad_base_url url;
     char shown[320];         /* "http://127.0.0.1:8081" */
     char authorization[600]; /* "" without a token */
+    char trust_file[512];    /* "" for the usual one */
+    bool is_pin;             /* it is the certificate of the server on this machine */
     struct ad_arena arena;   /* of one call */
     struct ad_buf response;
     struct ad_timer timer;
@@ -31,14 +35,19 @@ struct ad_remote {
 
 /* --- Opening ------------------------------------------------------------------------------ */
 
-/* An unspecified address is one to listen on; to connect to it means this machine. */
-static void write_default_url(const struct ad_config *c, char *out, size_t cap)
+/* An unspecified address is one to listen on; to connect to it means this machine. Its certificate
+ * is made out to a public name, not to this address: known by its file, it needs no name. */
+static void write_default_url(struct ad_remote *r, const struct ad_config *c)
 {
     const char *host = c->internal_at.host;
     bool any = !*host || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
     bool v6 = !any && strchr(host, ':');
-    (void)snprintf(out, cap, "http://%s%s%s:%u", v6 ? "[" : "", any ? "127.0.0.1" : host,
-                   v6 ? "]" : "", c->internal_at.port);
+    (void)snprintf(r->shown, sizeof(r->shown), "%s://%s%s%s:%u", c->tls_cert ? "https" : "http",
+                   v6 ? "[" : "", any ? "127.0.0.1" : host, v6 ? "]" : "", c->internal_at.port);
+    if (c->tls_cert) {
+        (void)snprintf(r->trust_file, sizeof(r->trust_file), "%s", c->tls_cert);
+        r->is_pin = true;
+    }
 }
 
 /* --url says where the server is: then no configuration has to be right, or even there. */
@@ -53,6 +62,9 @@ static int find_server(const struct ad_cli *cli, struct ad_remote *r, struct ad_
     if (c->client_token) {
         (void)snprintf(r->authorization, sizeof(r->authorization), "Bearer %s", c->client_token);
     }
+    if (c->trust_file) {
+        (void)snprintf(r->trust_file, sizeof(r->trust_file), "%s", c->trust_file);
+    }
     r->named = *r->shown || c->client_url;
     if (*r->shown) {
         return AD_EXIT_OK;
@@ -65,7 +77,7 @@ static int find_server(const struct ad_cli *cli, struct ad_remote *r, struct ad_
         ad_cli_show_errors(c);
         return code;
     }
-    write_default_url(c, r->shown, sizeof(r->shown));
+    write_default_url(r, c);
     return AD_EXIT_OK;
 }
 
@@ -76,10 +88,20 @@ static int parse_server(struct ad_remote *r)
         ad_cli_complain("%s is no URL of a server: http://host:port", r->shown);
         return AD_EXIT_USAGE;
     }
-    if (r->url.tls) {
-        ad_cli_complain("https to attiod comes with the next release");
+    return AD_EXIT_OK;
+}
+
+static int open_trust(struct ad_remote *r, struct ad_http_client_opts *opts)
+{
+    const char *file = *r->trust_file ? r->trust_file : NULL;
+    const struct ad_tls_client_opts trust = { .trust_file = r->is_pin ? NULL : file,
+                                              .pin_file = r->is_pin ? file : NULL };
+    struct ad_errinfo info;
+    if (ad_tls_client_open(r->loop, &trust, &r->trust, &info)) {
+        ad_cli_complain("%s", info.msg);
         return AD_EXIT_CONFIG;
     }
+    opts->dialer = ad_tls_client_dialer(r->trust);
     return AD_EXIT_OK;
 }
 
@@ -96,11 +118,12 @@ static int connect_to(struct ad_remote *r)
         ad_cli_complain("cannot start the event loop");
         return AD_EXIT_FAILED;
     }
-    if (ad_http_client_open(r->loop, &opts, &r->client)) {
+    int code = r->url.tls ? open_trust(r, &opts) : AD_EXIT_OK;
+    if (!code && ad_http_client_open(r->loop, &opts, &r->client)) {
         ad_cli_complain("no memory");
-        return AD_EXIT_FAILED;
+        code = AD_EXIT_FAILED;
     }
-    return AD_EXIT_OK;
+    return code;
 }
 
 int ad_remote_open(const struct ad_cli *cli, enum ad_need need, struct ad_remote **out)
@@ -150,6 +173,7 @@ void ad_remote_close(struct ad_remote *r)
         ad_http_client_close(r->client, on_closed, r);
         wait_done(r);
     }
+    ad_tls_client_close(r->trust);
     if (r->loop) {
         AD_IGNORE(ad_loop_close(r->loop), "the command ends here anyway");
     }
@@ -218,7 +242,7 @@ static int read_answer(struct ad_remote *r, unsigned status, struct ad_remote_an
 
 static int complain_call(const struct ad_remote *r, const struct ad_http_call *call)
 {
-    if (call->sent) {
+    if (call->sent || call->err == AD_ERR_TLS) {
         ad_cli_complain("%s: %s", r->shown, call->info.msg);
     } else {
         ad_cli_complain("no server answers at %s; start attiod serve", r->shown);

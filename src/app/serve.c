@@ -119,9 +119,17 @@ static void on_stop(void *ctx, int signum)
 
 static void on_reload(void *ctx)
 {
-    (void)ctx;
-    ad_log(AD_LOG_WARN, "reload_ignored",
-           AD_KC("why", "this release takes over no change while running: restart"));
+    struct server *s = ctx;
+    struct ad_errinfo info;
+    if (!s->app || s->stopping) {
+        return;
+    }
+    if (ad_app_reload_certificate(s->app, &info)) {
+        ad_log(AD_LOG_ERROR, "reload_failed", AD_KC("message", info.msg));
+        return;
+    }
+    ad_log(AD_LOG_INFO, "reloaded", AD_KB("certificate", s->c->tls_cert != NULL),
+           AD_KC("rest", "this release takes over nothing else while running: restart"));
 }
 
 /* --- Starting ----------------------------------------------------------------------------- */

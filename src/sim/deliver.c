@@ -81,9 +81,10 @@ static struct ad_http_client *open_client(struct ad_sim_webhooks *ws, struct ad_
                                         .response_max = RESPONSE_MAX,
                                         .headers_max = 65536 };
     struct ad_http_client *client = NULL;
-    if (!ad_sim_url_parse(ad_str_c(t->url), &tls, &opts.origin, &t->path) || tls) {
+    if (!ad_sim_url_parse(ad_str_c(t->url), &tls, &opts.origin, &t->path) || (tls && !ws->dialer)) {
         return NULL;
     }
+    opts.dialer = tls ? ws->dialer : NULL;
     AD_ASSERT(ad_http_client_open(ws->loop, &opts, &client) == AD_OK);
     ws->clients_open++;
     return client;

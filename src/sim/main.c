@@ -18,6 +18,8 @@ static const char usage[] =
     "  --ties N                so many of the oldest people share one created_at\n"
     "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no "
     "limit\n"
+    "  --tls-cert FILE --tls-key FILE   speak TLS with these, in PEM form\n"
+    "  --tls-ca FILE           who vouches for https: targets of webhooks; without, they fail\n"
     "  --merge old|new         what merging two records does: into the first, or into a third\n"
     "  --limits on|off         Attio's 100 reads and 25 writes per second\n"
     "  --workspace-slug SLUG   default sim\n"
@@ -71,6 +73,15 @@ static bool take_text(const char *s, const char **out)
     return *s != '\0';
 }
 
+static bool take_tls(const char *what, const char *value, struct ad_sim_opts *out)
+{
+    const char **to = strcmp(what, "cert") == 0  ? &out->tls_cert
+                      : strcmp(what, "key") == 0 ? &out->tls_key
+                      : strcmp(what, "ca") == 0  ? &out->tls_ca
+                                                 : NULL;
+    return to && take_text(value, to);
+}
+
 static bool take(struct arguments *a, const char *name, const char *value)
 {
     struct {
@@ -91,6 +102,9 @@ static bool take(struct arguments *a, const char *name, const char *value)
     }
     if (strcmp(name, "--listen") == 0) {
         return take_listen(value, &a->sim.listen);
+    }
+    if (strncmp(name, "--tls-", 6) == 0) {
+        return take_tls(name + 6, value, &a->sim);
     }
     if (strcmp(name, "--api-key") == 0) {
         return take_text(value, &a->sim.api_key);
@@ -128,6 +142,11 @@ static bool parse(int argc, char **argv, struct arguments *a)
             i++;
         }
     }
+    if (!a->sim.tls_cert != !a->sim.tls_key) {
+        AD_IGNORE(fputs("attio-sim: --tls-cert and --tls-key belong together\n", stderr) < 0,
+                  "stderr is all there is");
+        return false;
+    }
     return true;
 }
 
@@ -163,7 +182,7 @@ static bool start(struct program *p, const struct arguments *a)
     struct ad_errinfo info = { 0 };
     ad_sim_init(&p->sim, p->loop, &a->sim);
     AD_ASSERT(ad_signals_open(p->loop, on_stop, NULL, p, &p->signals) == AD_OK);
-    if (ad_sim_listen(&p->sim, &a->sim.listen, &info) == AD_OK) {
+    if (ad_sim_listen(&p->sim, &a->sim, &info) == AD_OK) {
         return true;
     }
     ad_log(AD_LOG_ERROR, "cannot_listen", AD_KC("reason", info.msg));

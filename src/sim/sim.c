@@ -372,10 +372,33 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
 static void on_accept(void *ctx, struct ad_stream *s)
 {
     struct ad_sim *sim = ctx;
+    if (sim->tls && ad_tls_server_wrap(sim->tls, s, &s)) {
+        ad_stream_close(s, NULL);
+        return;
+    }
     ad_http_server_adopt(sim->server, ad_sim_wire_new(&sim->wires, s));
 }
 
-enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at, struct ad_errinfo *info)
+/* Without --tls-ca nothing is believed, and deliveries to https: targets fail. */
+static enum ad_err open_tls(struct ad_sim *sim, const struct ad_sim_opts *opts,
+                            struct ad_errinfo *info)
+{
+    const struct ad_tls_server_opts server = { .cert_file = opts->tls_cert,
+                                               .key_file = opts->tls_key };
+    const struct ad_tls_client_opts client = { .trust_file = opts->tls_ca };
+    enum ad_err err = AD_OK;
+    if (opts->tls_cert) {
+        err = ad_tls_server_open(sim->loop, &server, &sim->tls, info);
+    }
+    if (!err && opts->tls_ca) {
+        err = ad_tls_client_open(sim->loop, &client, &sim->trust, info);
+        sim->webhooks.dialer = err ? NULL : ad_tls_client_dialer(sim->trust);
+    }
+    return err;
+}
+
+enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *sim_opts,
+                          struct ad_errinfo *info)
 {
     char address[300];
     struct ad_http_server_opts opts = { .name = "attio-sim",
@@ -388,7 +411,9 @@ enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at, stru
     if (err) {
         return ad_fail(info, err, "no server");
     }
-    err = ad_listen(sim->loop, at, 1024, on_accept, sim, &sim->listener, info);
+    err = open_tls(sim, sim_opts, info);
+    err = err ? err
+              : ad_listen(sim->loop, &sim_opts->listen, 1024, on_accept, sim, &sim->listener, info);
     if (err) {
         return err;
     }
@@ -441,4 +466,6 @@ void ad_sim_fini(struct ad_sim *sim)
     ad_buf_fini(&sim->out);
     free_str(sim->bearer);
     free_str(sim->basic);
+    ad_tls_server_close(sim->tls);
+    ad_tls_client_close(sim->trust);
 }

@@ -10,6 +10,7 @@
 #include "call.h"
 #include "infra/http_server.h"
 #include "infra/loop.h"
+#include "infra/tls.h"
 #include "seed.h"
 #include "webhooks.h"
 
@@ -176,6 +177,8 @@ struct ad_sim_opts {
     uint64_t seed, rate_per_url;
     bool limits;
     bool merge_old;
+    const char *tls_cert, *tls_key; /* NULL: plain HTTP */
+    const char *tls_ca;             /* who vouches for https: targets of deliveries; NULL: nobody */
 };
 
 struct ad_sim {
@@ -194,6 +197,8 @@ struct ad_sim {
     struct ad_str bearer, basic; /* the two forms of Authorization that are right */
     struct ad_registry *routes;  /* Attio's and ours */
     struct ad_registry *front;   /* the one route the server knows */
+    struct ad_tls_server *tls;
+    struct ad_tls_client *trust;
     struct ad_listener *listener;
     struct ad_http_server *server;
     struct ad_list delayed; /* replies waiting for their latency to pass */
@@ -210,8 +215,8 @@ enum ad_sim_auth ad_sim_authenticate(const struct ad_sim *sim, const struct ad_e
 void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_opts *opts);
 /* ad_route_cb: answers one exchange, now or when its latency has passed. */
 void ad_sim_handle(void *ctx, struct ad_exchange *x);
-/* Opens the server and logs `listening`. */
-AD_MUST_CHECK enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_endpoint *at,
+/* Opens the server at opts->listen and logs `listening`. */
+AD_MUST_CHECK enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *opts,
                                         struct ad_errinfo *info);
 /* Finishes what has begun, then closes; `done` when nothing is open. */
 void ad_sim_close(struct ad_sim *sim, void (*done)(void *ctx), void *ctx);

@@ -8,8 +8,8 @@
  * active again; an inactive one stays so until /_sim/ says otherwise (Attio does not say how that
  * happens).
  *
- * http: targets are taken on loopback only; Attio takes none. https: targets are taken, but this
- * program knows no TLS yet: their deliveries fail. */
+ * http: targets are taken on loopback only; Attio takes none. https: targets are taken; deliveries
+ * to them fail unless somebody was named who vouches for them. */
 #ifndef AD_SIM_WEBHOOKS_H
 #define AD_SIM_WEBHOOKS_H
 
@@ -77,6 +77,7 @@ struct ad_sim_webhooks {
     struct ad_list waiting; /* messages between two tries */
     struct ad_list held;    /* messages that a fault holds back */
     struct ad_sim_faults *faults;
+    struct ad_dialer *dialer; /* to https: targets; NULL: their deliveries fail */
     bool closing;
     size_t clients_open;
     void (*closed)(void *ctx);

@@ -133,7 +133,7 @@ class Refusals(unittest.TestCase):
         self.refused(3, "empty", {"ATTIO_WEBHOOK_SECRET": ""})
         self.refused(3, "ATTIOD_TOKENS", {"ATTIOD_INTERNAL_LISTEN": "0.0.0.0:0"})
         self.refused(3, "ATTIOD_TOKENS", {"ATTIOD_TOKENS": "ops:operate:too-short"})
-        self.refused(3, "TLS to Attio comes with the next release", {"ATTIO_BASE_URL": None})
+        self.refused(3, "/nowhere/ca.pem", {"ATTIO_BASE_URL": None, "ATTIO_ENABLED": None, "SSL_CERT_FILE": "/nowhere/ca.pem"})
         self.refused(3, "PostgreSQL", {"DATABASE_URL": "postgresql://localhost/attiod"})
         self.refused(3, "did you mean production", {"ATTIO_ENV": "producton"})
 

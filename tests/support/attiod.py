@@ -44,9 +44,10 @@ def free_port():
         return s.getsockname()[1]
 
 
-def request(port, method, path, body=None, headers=None, timeout=30):
+def request(port, method, path, body=None, headers=None, timeout=30, tls=None):
     """(status, decoded JSON or bytes)"""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    c = (http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls) if tls
+         else http.client.HTTPConnection("127.0.0.1", port, timeout=timeout))
     try:
         data = None
         headers = dict(headers or {})
@@ -113,14 +114,15 @@ class Process:
 
 
 class Sim(Process):
-    def __init__(self, people=50, companies=20, deals=10, seed=1, extra=()):
+    def __init__(self, people=50, companies=20, deals=10, seed=1, extra=(), tls=None):
+        self.tls = tls
         super().__init__("attio-sim", ["--listen", "127.0.0.1:0", "--api-key", API_KEY, "--people", str(people),
                                        "--companies", str(companies), "--deals", str(deals), "--seed", str(seed), *extra])
         self.port = self.listening("attio-sim")
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def control(self, method, path, body=None):
-        status, answer = request(self.port, method, "/_sim" + path, body)
+        status, answer = request(self.port, method, "/_sim" + path, body, tls=self.tls)
         if status != 200:
             raise AssertionError(f"{method} /_sim{path}: {status} {answer}")
         return answer
@@ -139,13 +141,15 @@ class Sim(Process):
         return self.control("POST", "/faults", fault)
 
     def workspace_id(self):
-        status, answer = request(self.port, "GET", "/v2/self", headers={"Authorization": "Bearer " + API_KEY})
+        status, answer = request(self.port, "GET", "/v2/self", headers={"Authorization": "Bearer " + API_KEY},
+                                 tls=self.tls)
         assert status == 200, answer
         return answer["workspace_id"]
 
 
 class Attiod(Process):
-    def __init__(self, sim, directory, environment=None, public_port=None, arguments=()):
+    def __init__(self, sim, directory, environment=None, public_port=None, arguments=(), tls=None):
+        self.tls = tls
         self.directory = pathlib.Path(directory)
         self.db = self.directory / "attiod.db"
         settings = {
@@ -163,7 +167,7 @@ class Attiod(Process):
         self.internal = self.listening("internal")
 
     def status(self):
-        code, answer = request(self.internal, "GET", "/api/v1/status")
+        code, answer = request(self.internal, "GET", "/api/v1/status", tls=self.tls)
         if code != 200:
             raise AssertionError(f"status: {code} {answer}")
         return answer["data"]

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include "http/http_server_private.h"
+#include "infra/tls.h"
 
 #include <string.h>
 
@@ -244,7 +245,12 @@ void ad_http_server_adopt(struct ad_http_server *s, struct ad_stream *stream)
 
 static void on_accept(void *ctx, struct ad_stream *stream)
 {
-    ad_http_server_adopt(ctx, stream);
+    struct ad_http_server *s = ctx;
+    if (s->opts.tls && ad_tls_server_wrap(s->opts.tls, stream, &stream)) {
+        ad_stream_close(stream, NULL);
+        return;
+    }
+    ad_http_server_adopt(s, stream);
 }
 
 enum ad_err ad_http_server_listen(struct ad_http_server *s, const struct ad_endpoint *at, char *out,
@@ -267,7 +273,8 @@ enum ad_err ad_http_server_listen(struct ad_http_server *s, const struct ad_endp
         memcpy(out, address, n);
         out[n] = '\0';
     }
-    ad_log(AD_LOG_INFO, "listening", AD_KC("name", s->opts.name), AD_KC("address", address));
+    ad_log(AD_LOG_INFO, "listening", AD_KC("name", s->opts.name), AD_KC("address", address),
+           AD_KB("tls", s->opts.tls != NULL));
     return AD_OK;
 }
 

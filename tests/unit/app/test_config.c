@@ -342,8 +342,7 @@ START_TEST(all_errors_are_listed_at_once_with_file_line_and_key)
     assert_error("PORT", "between 0 and 65535");
     assert_error("ATTIO_API_KEY", "required");
     assert_error("ATTIO_WEBHOOK_SECRET", "--no-webhooks");
-    assert_error("ATTIO_BASE_URL", "TLS to Attio comes");
-    ck_assert_uint_eq(c.errors_n, 16);
+    ck_assert_uint_eq(c.errors_n, 15);
 }
 END_TEST
 
@@ -459,12 +458,34 @@ START_TEST(plain_http_is_for_loopback_or_outside_of_production)
 }
 END_TEST
 
-START_TEST(https_to_attio_is_refused_until_there_is_tls_unless_nothing_is_called)
+START_TEST(https_to_attio_needs_authorities_and_a_direct_way_unless_nothing_is_called)
 {
     char *const secret = "ATTIO_WEBHOOK_SECRET=a-secret-of-a-test";
-    ck_assert_int_eq(load(NULL, VARS(KEY, secret), true), AD_ERR_CONFIG);
-    assert_error("ATTIO_BASE_URL", "next release");
-    assert_good(load(NULL, VARS(KEY, secret, "ATTIO_ENABLED=false"), true));
+    char *const trust = "SSL_CERT_FILE=/nowhere/ca.pem";
+    char *const proxy = "HTTPS_PROXY=http://ana:secret@proxy.example.com:3128";
+    assert_good(load(NULL, VARS(KEY, secret), true)); /* Debian's */
+    ck_assert(c.base_is_tls && !c.base_is_loopback);
+    ck_assert_int_eq(load(NULL, VARS(KEY, secret, trust, proxy), true), AD_ERR_CONFIG);
+    assert_error("SSL_CERT_FILE", "/nowhere/ca.pem: No such file");
+    assert_error("HTTPS_PROXY", "proxy");
+    ck_assert_uint_eq(c.errors_n, 2);
+    assert_good(load(NULL, VARS(KEY, secret, trust, proxy, "ATTIO_ENABLED=false"), true));
+    assert_good(load(NULL, VARS(GOOD, trust, proxy), true)); /* to this machine, without TLS */
+    assert_good(load(NULL, VARS(trust, proxy), false));
+}
+END_TEST
+
+START_TEST(a_certificate_needs_its_key_and_both_are_looked_at_by_who_serves)
+{
+    char *const cert = "ATTIOD_TLS_CERT=/nowhere/cert.pem";
+    char *const key = "ATTIOD_TLS_KEY=/nowhere/key.pem";
+    ck_assert_int_eq(load(NULL, VARS(GOOD, cert), true), AD_ERR_CONFIG);
+    assert_error("ATTIOD_TLS_KEY", "belong together");
+    ck_assert_int_eq(load(NULL, VARS(GOOD, key), true), AD_ERR_CONFIG);
+    assert_error("ATTIOD_TLS_CERT", "belong together");
+    ck_assert_int_eq(load(NULL, VARS(GOOD, cert, key), true), AD_ERR_CONFIG);
+    assert_error("ATTIOD_TLS_CERT", "/nowhere/cert.pem: No such file");
+    assert_good(load(NULL, VARS(cert, key), false));
 }
 END_TEST
 
@@ -486,7 +507,6 @@ START_TEST(places_must_be_well_formed)
         { "ATTIOD_MIGRATE=never", "ATTIOD_MIGRATE", "auto check" },
         { "LOG_LEVEL=wern", "LOG_LEVEL", "did you mean warn" },
         { "ATTIOD_TRUSTED_PROXIES=10.0.0.0/33", "ATTIOD_TRUSTED_PROXIES", "10.0.0.0/33" },
-        { "ATTIOD_TLS_CERT=/x", "ATTIOD_TLS_CERT", "not in this release" },
     };
     for (size_t i = 0; i < AD_LEN(rows); i++) {
         char *const variable = (char *)(uintptr_t)rows[i].variable;
@@ -666,7 +686,8 @@ static Suite *config_suite(void)
         other_commands_need_neither_key_nor_secret,
         rates_above_attios_ceilings_need_a_loopback_base_url,
         plain_http_is_for_loopback_or_outside_of_production,
-        https_to_attio_is_refused_until_there_is_tls_unless_nothing_is_called,
+        https_to_attio_needs_authorities_and_a_direct_way_unless_nothing_is_called,
+        a_certificate_needs_its_key_and_both_are_looked_at_by_who_serves,
         places_must_be_well_formed,
         tokens_are_taken_apart,
         tokens_that_protect_nothing_are_refused_without_being_shown,
