@@ -57,7 +57,12 @@ struct ad_reply {
     const struct ad_http_header *headers; /* extra ones */
     size_t headers_n;
     struct ad_str body; /* static, or on the exchange's arena */
-    bool close;         /* end the connection afterwards */
+    /* For a body that shall not lie in memory whole: asked for the next piece, instead of `body`,
+     * each time the last one is out; an absent piece ends it. A piece must stay until the next call.
+     * Sent chunked. When the peer leaves it is not asked again; what it needs lives on the arena. */
+    struct ad_str (*more)(void *ctx);
+    void *more_ctx;
+    bool close; /* end the connection afterwards */
 };
 
 struct ad_exchange_ops {

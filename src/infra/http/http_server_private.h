@@ -104,6 +104,9 @@ struct ad__http_request {
     bool w_busy, gone_told;
     struct ad_str out[2];
     size_t queued_n;
+    struct ad_str (*more)(void *ctx); /* pieces still to come */
+    void *more_ctx;
+    bool more_begun; /* a piece went before: its line end is owed */
     /* Everything above is zeroed for each request. */
 
     struct ad_http_server *server;
@@ -191,7 +194,8 @@ bool ad__http_is_token(struct ad_str s);
 
 /* Makes r->out of a reply. Never fails: what cannot be composed becomes a bare 500 or 503. */
 void ad__http_compose(struct ad__http_request *r, const struct ad_reply *reply);
-/* Drops n bytes from the front of r->out; true when nothing is left. */
+/* Drops n bytes from the front of r->out; true when nothing is left, and nothing comes: else
+ * r->out holds the next piece. */
 bool ad__http_out_skip(struct ad__http_request *r, size_t n);
 
 /* --- http_conn.c --- */

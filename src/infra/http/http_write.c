@@ -77,7 +77,9 @@ static char *write_head(struct ad__http_request *r, const struct ad_reply *reply
         put(&at, ad_str_c(reply->content_type));
         put(&at, AD_STR("\r\n"));
     }
-    if (has_length(reply->status)) {
+    if (has_length(reply->status) && reply->more) {
+        put(&at, r->http10 ? AD_STR("") : AD_STR("Transfer-Encoding: chunked\r\n"));
+    } else if (has_length(reply->status)) {
         put(&at, AD_STR("Content-Length: "));
         put_u64(&at, reply->body.n);
         put(&at, AD_STR("\r\n"));
@@ -107,9 +109,12 @@ static bool compose(struct ad__http_request *r, const struct ad_reply *reply)
             return false;
         }
     }
+    r->closing = r->closing || (reply->more && r->http10); /* the end of the body */
     char *end = write_head(r, reply, head);
     bool wanted = has_length(reply->status) && r->x.method != AD_HTTP_HEAD;
-    struct ad_str body = wanted ? reply->body : AD_STR_NONE;
+    struct ad_str body = wanted && !reply->more ? reply->body : AD_STR_NONE;
+    r->more = wanted ? reply->more : NULL;
+    r->more_ctx = reply->more_ctx;
     if (head == r->out_first && body.n <= (size_t)(head + sizeof(r->out_first) - end)) {
         put(&end, body);
         body = AD_STR_NONE;
@@ -141,6 +146,39 @@ void ad__http_compose(struct ad__http_request *r, const struct ad_reply *reply)
     count(r, status);
 }
 
+static void put_hex(char **at, size_t v)
+{
+    char digits[2 * sizeof(v)];
+    size_t n = 0;
+    do {
+        digits[n++] = "0123456789abcdef"[v & 15];
+        v >>= 4;
+    } while (v);
+    while (n > 0) {
+        *(*at)++ = digits[--n];
+    }
+}
+
+/* The next piece into r->out, behind the line end of the one before; false: that was all. */
+static bool next_chunk(struct ad__http_request *r)
+{
+    if (!r->more) {
+        return false;
+    }
+    struct ad_str piece = r->more(r->more_ctx);
+    char *at = r->out_first;
+    if (!r->http10) {
+        put(&at, r->more_begun ? AD_STR("\r\n") : AD_STR(""));
+        put_hex(&at, piece.n);
+        put(&at, piece.n ? AD_STR("\r\n") : AD_STR("\r\n\r\n"));
+    }
+    r->more_begun = true;
+    r->more = piece.n ? r->more : NULL;
+    r->out[0] = ad_str_n(r->out_first, (size_t)(at - r->out_first));
+    r->out[1] = piece.n ? piece : AD_STR_NONE;
+    return r->out[0].n + r->out[1].n > 0;
+}
+
 bool ad__http_out_skip(struct ad__http_request *r, size_t n)
 {
     for (size_t i = 0; i < AD_LEN(r->out); i++) {
@@ -151,5 +189,5 @@ bool ad__http_out_skip(struct ad__http_request *r, size_t n)
             n -= part;
         }
     }
-    return r->out[0].n == 0 && r->out[1].n == 0;
+    return r->out[0].n == 0 && r->out[1].n == 0 && !next_chunk(r);
 }

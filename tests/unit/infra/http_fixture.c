@@ -72,6 +72,44 @@ static void on_large(void *ctx, struct ad_exchange *x)
     reply_text(x, ad_str_n(body, 1 << 20));
 }
 
+/* "one", "two" ... or, with ?n, so many pieces of 64 KiB; the exchange's arena holds one. */
+struct pieces {
+    struct http_fixture *f;
+    char *large;
+    int64_t left;
+};
+
+static struct ad_str next_piece(void *ctx)
+{
+    struct pieces *p = ctx;
+    p->f->pieces_asked++;
+    if (p->left == 0) {
+        return AD_STR_NONE;
+    }
+    p->left--;
+    if (p->large) {
+        return ad_str_n(p->large, 1 << 16);
+    }
+    return p->left == 1 ? AD_STR("one") : AD_STR("and a second");
+}
+
+static void on_pieces(void *ctx, struct ad_exchange *x)
+{
+    bool bad = false;
+    struct ad_str n = ad_query_get(x, "n", &bad);
+    struct pieces *p = ad_arena_zalloc(x->arena, sizeof(*p));
+    char *large = n.p ? ad_arena_zalloc(x->arena, 1 << 16) : NULL;
+    if (!p || bad || (n.p && !large)) {
+        ad_reply(x, &(struct ad_reply){ .status = 503 });
+        return;
+    }
+    *p = (struct pieces){ .f = ctx, .large = large, .left = 2 };
+    AD_IGNORE(n.p && !ad_str_i64(n, 0, 1000000, &p->left), "ours");
+    ad_reply(x,
+             &(struct ad_reply){
+                 .status = 200, .content_type = "text/plain", .more = next_piece, .more_ctx = p });
+}
+
 static void on_forge(void *ctx, struct ad_exchange *x)
 {
     (void)ctx;
@@ -129,6 +167,7 @@ static const struct ad_route templates[] = {
       .body_max = 1024 },
     { .methods = AD_HTTP_GET, .pattern = "/p/{id}", .handler = on_param },
     { .methods = AD_HTTP_GET, .pattern = "/large", .handler = on_large },
+    { .methods = AD_HTTP_GET, .pattern = "/pieces", .handler = on_pieces },
     { .methods = AD_HTTP_GET, .pattern = "/forge", .handler = on_forge },
     { .methods = AD_HTTP_GET, .pattern = "/none", .handler = on_none },
     { .methods = AD_HTTP_GET, .pattern = "/bye", .handler = on_bye },

@@ -21,7 +21,7 @@ struct http_fixture {
     struct ad_http_limits limits;       /* what the server is opened with */
     struct ad_exchange *owed[OWED_MAX]; /* exchanges of /later, oldest first */
     unsigned owed_n;
-    unsigned handled, gone;
+    unsigned handled, gone, pieces_asked;
     bool reply_when_gone, close_in_handler;
     unsigned admit_status; /* 0: admits all */
     bool explains;         /* refusals of the server's carry "404: /path" */

@@ -79,6 +79,83 @@ START_TEST(head_is_get_without_its_body)
 }
 END_TEST
 
+START_TEST(a_reply_in_pieces_is_chunked_and_the_connection_lives)
+{
+    struct http_client c;
+    client_open(&c, &f, 1);
+    client_say(&c, "GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n" HELLO);
+    settle();
+    ck_assert(client_got(&c, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             "3\r\none\r\nc\r\nand a second\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    ck_assert(client_got(&c, "hello"));
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(a_reply_in_pieces_without_any_ends_at_once)
+{
+    struct http_client c;
+    client_open(&c, &f, 0);
+    client_say(&c, "GET /pieces?n=0 HTTP/1.1\r\nHost: a\r\n\r\n");
+    settle();
+    ck_assert(client_got(&c, "\r\n\r\n0\r\n\r\n"));
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(a_reply_in_pieces_to_1_0_ends_with_the_connection)
+{
+    struct http_client c;
+    client_open(&c, &f, 0);
+    client_say(&c, "GET /pieces HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    settle();
+    ck_assert(client_got(&c, "Connection: close\r\n\r\noneand a second"));
+    ck_assert(!client_got(&c, "chunked"));
+    ck_assert(c.ended);
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(head_of_a_reply_in_pieces_asks_for_none)
+{
+    struct http_client c;
+    client_open(&c, &f, 0);
+    client_say(&c, "HEAD /pieces HTTP/1.1\r\nHost: a\r\n\r\n" HELLO);
+    settle();
+    ck_assert(client_got(&c, "chunked\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    ck_assert_uint_eq(f.pieces_asked, 0);
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(a_peer_that_leaves_ends_the_pieces)
+{
+    struct http_client c;
+    client_open_deaf(&c, &f);
+    client_say(&c, "GET /pieces?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    settle();
+    unsigned asked = f.pieces_asked;
+    ck_assert_uint_lt(asked, 100); /* no more than the peer takes */
+    ck_assert_uint_eq(connections(), 1);
+    client_close(&c);
+    settle();
+    ck_assert_uint_eq(connections(), 0);
+    ck_assert_uint_eq(f.pieces_asked, asked);
+}
+END_TEST
+
+START_TEST(pieces_nobody_reads_pass_their_time)
+{
+    struct http_client c;
+    client_open_deaf(&c, &f);
+    client_say(&c, "GET /pieces?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    settle();
+    world_advance(&f.w, 10000);
+    ck_assert_uint_eq(connections(), 0);
+    client_close(&c);
+}
+END_TEST
+
 START_TEST(no_content_has_no_length)
 {
     struct http_client c;
@@ -1213,6 +1290,12 @@ static Suite *http_server_suite(void)
     const TTest *const tests[] = {
         a_reply_carries_date_type_and_length,
         head_is_get_without_its_body,
+        a_reply_in_pieces_is_chunked_and_the_connection_lives,
+        a_reply_in_pieces_without_any_ends_at_once,
+        a_reply_in_pieces_to_1_0_ends_with_the_connection,
+        head_of_a_reply_in_pieces_asks_for_none,
+        a_peer_that_leaves_ends_the_pieces,
+        pieces_nobody_reads_pass_their_time,
         no_content_has_no_length,
         a_forged_header_value_becomes_500,
         a_reply_that_does_not_fit_the_arena_becomes_503,
