@@ -312,14 +312,14 @@ int ad_cli_parse(int argc, char *const *argv, struct ad_cli *cli)
     return AD_EXIT_OK;
 }
 
-int ad_cli_main(int argc, char *const *argv, char *const *environ)
+int ad_cli_main(int argc, char *const *argv, char *const *variables)
 {
     struct ad_cli cli;
     int code = ad_cli_parse(argc, argv, &cli);
     if (!cli.command) {
         return code;
     }
-    cli.environ = environ;
+    cli.environ = variables;
     code = cli.command->run(&cli);
     if (fflush(stdout) != 0 && code == AD_EXIT_OK) {
         code = AD_EXIT_FAILED; /* what was asked for could not be printed */

@@ -55,7 +55,7 @@ struct ad_command {
 extern const struct ad_command ad_commands[]; /* ended by a NULL name */
 
 /* All of main: parses, runs the command, gives the exit code. */
-int ad_cli_main(int argc, char *const *argv, char *const *environ);
+int ad_cli_main(int argc, char *const *argv, char *const *variables);
 /* Parses only: AD_EXIT_OK and cli->command to be run; or the exit code to end with after help,
  * the version or what was wrong has been printed (cli->command NULL). */
 int ad_cli_parse(int argc, char *const *argv, struct ad_cli *cli);

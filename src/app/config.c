@@ -22,7 +22,7 @@ static void add(struct ad_config *c, struct ad_list *list, struct ad_config_orig
     }
 }
 
-static const char *format(struct ad_config *c, const char *fmt, va_list ap)
+static AD_PRINTF(2, 0) const char *format(struct ad_config *c, const char *fmt, va_list ap)
 {
     char text[512];
     (void)vsnprintf(text, sizeof(text), fmt, ap);
@@ -85,7 +85,7 @@ const struct ad_config_key *ad_config_key_at(size_t offset)
             return &ad_config_keys[i];
         }
     }
-    AD_ASSERT(!"a member without a row");
+    AD_ASSERT(false && "a member without a row");
     return NULL;
 }
 

@@ -61,7 +61,7 @@ static int complain_open(const struct ad_app_failure *f)
     } else {
         ad_cli_complain("%s: %s", f->stage, f->info.msg);
     }
-    return f->exit;
+    return (int)f->exit;
 }
 
 static int open_app(struct ad_offline *o, enum ad_need need)

@@ -153,7 +153,7 @@ static int say_failure(const struct ad_app_failure *f)
     ad_log(AD_LOG_ERROR, "start_failed", AD_KC("stage", f->stage), AD_KE("code", f->info.code),
            AD_KC("message", f->info.msg));
     ad_cli_complain("%s: %s", f->stage, f->info.msg);
-    return f->exit;
+    return (int)f->exit;
 }
 
 static int run(struct server *s)

@@ -62,7 +62,7 @@ static void drop_partial_character(char *msg)
 }
 
 /* vsnprintf fails only on encoding errors and absurd widths; then there is simply no text. */
-static void print(char *out, size_t size, const char *fmt, va_list args)
+static AD_PRINTF(3, 0) void print(char *out, size_t size, const char *fmt, va_list args)
 {
     int n = vsnprintf(out, size, fmt, args);
     if (n < 0) {

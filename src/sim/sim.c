@@ -297,7 +297,7 @@ static void on_unreachable(void *ctx, struct ad_exchange *x)
 {
     (void)ctx;
     (void)x;
-    AD_ASSERT(!"the inner table is only matched, never dispatched");
+    AD_ASSERT(false && "the inner table is only matched, never dispatched");
 }
 
 static void mount(struct ad_registry *r, const struct ad_sim_route *routes)

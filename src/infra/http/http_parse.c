@@ -569,7 +569,8 @@ static bool check_growth(struct ad__http_request *r, size_t new_n)
         const char *lf = memchr(r->head + from, '\n', r->head_n - from);
         if (lf) {
             r->line_n = (size_t)(lf - r->head) + 1;
-        } else if (r->head_n > l->target_max + LINE_EXTRA) {
+        }
+        if ((lf ? r->line_n - 1 : r->head_n) > l->target_max + LINE_EXTRA) {
             return refuse(r, 414, AD__HTTP_REASON_head_too_large);
         }
     }
@@ -586,7 +587,7 @@ static enum ad__http_step head_failed(struct ad__http_request *r, enum llhttp_er
                                       const char *at, const char *end)
 {
     size_t skip = r->head_n >= 2 && memcmp(r->head, "\r\n", 2) == 0 ? 2 : 0;
-    struct ad_str got = ad_str_n(r->head + skip, r->head_n - skip);
+    struct ad_str got = ad_str_n(skip ? r->head + skip : r->head, r->head_n - skip);
     switch (e) {
     case HPE_PAUSED_H2_UPGRADE:
         return fail(r, 505, AD__HTTP_REASON_version);
