@@ -102,7 +102,8 @@ struct ad_sim_task {
 };
 
 extern const struct ad_sim_item_ops ad_sim_task_ops;
-/* A task takes over `links` (from ad_sim_alloc); id, content and creation of `as` aside. */
+/* A task takes over `links` (from ad_sim_alloc) and all else of `as` but id and content; without a
+ * completed_ns a completed one was completed now. */
 struct ad_sim_task *ad_sim_task_add(struct ad_sim_store *s, const struct ad_sim_task *as,
                                     struct ad_str content);
 bool ad_sim_task_change(struct ad_sim_store *s, struct ad_sim_task *task,

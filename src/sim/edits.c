@@ -1,3 +1,4 @@
+#include "random.h"
 #include "sim.h"
 
 #define STEP_MS 20
@@ -16,32 +17,48 @@ void ad_sim_edits_stop(struct ad_sim_edits *e)
     ad_timer_stop(e->sim->timers, &e->timer);
 }
 
-static struct ad_sim_object *pick_object(struct ad_sim_edits *e)
+/* True when something happened. */
+static bool do_set(struct ad_sim_edits *e, struct ad_sim_object *o, int kind)
 {
     struct ad_sim_store *s = &e->sim->store;
-    if (e->objects_n > 0) {
-        return e->objects[ad_rand_below(&e->rand, e->objects_n)];
-    }
-    return s->objects[ad_rand_below(&e->rand, s->objects_n)];
-}
-
-/* True when something happened. Restricted to some objects, an edit leaves all others as they
- * are. */
-static bool do_one(struct ad_sim_edits *e, int kind)
-{
-    struct ad_sim_object *o = pick_object(e);
+    bool list = o->kind == AD_SIM_LIST;
     if (kind == AD_SIM_INSERT) {
-        return ad_sim_random_insert(&e->sim->store, o) != NULL;
+        return list ? ad_sim_random_put(s, o, &o->rand) : ad_sim_random_insert(s, o);
     }
     if (o->n == 0) {
         return false;
     }
     struct ad_sim_record *r = o->sorted[ad_rand_below(&e->rand, o->n)];
     if (kind == AD_SIM_DELETE) {
-        ad_sim_record_delete(&e->sim->store, r, AD_SIM_ACTOR_MEMBERS);
+        ad_sim_record_delete(s, r, AD_SIM_ACTOR_MEMBERS);
         return true;
     }
-    return ad_sim_random_edit(&e->sim->store, r, &e->rand, e->objects_n > 0);
+    return list ? ad_sim_random_change(s, r, &e->rand)
+                : ad_sim_random_edit(s, r, &e->rand, e->alone);
+}
+
+static bool do_shelf(struct ad_sim_edits *e, struct ad_sim_shelf *shelf, int kind)
+{
+    struct ad_sim_store *s = &e->sim->store;
+    switch (kind) {
+    case AD_SIM_INSERT:
+        return ad_sim_random_add(s, shelf, &e->rand, ad_sim_now(s));
+    case AD_SIM_DELETE:
+        return ad_sim_random_remove(s, shelf, &e->rand);
+    default:
+        return ad_sim_random_touch(s, shelf, &e->rand);
+    }
+}
+
+static bool do_one(struct ad_sim_edits *e, int kind)
+{
+    struct ad_sim_store *s = &e->sim->store;
+    if (e->targets_n == 0) {
+        return do_set(e, s->objects[ad_rand_below(&e->rand, s->objects_n)], kind);
+    }
+    size_t i = ad_rand_below(&e->rand, e->targets_n);
+    return e->targets[i].set ? do_set(e, e->targets[i].set, kind)
+                             : do_shelf(e, e->targets[i].shelf, kind);
 }
 
 #define TRIES_MAX 50 /* an edit may happen to write what was there; a workspace may be empty */
@@ -91,17 +108,51 @@ static void on_step(struct ad_timer *timer)
 
 /* --- Control --- */
 
+static void add_target(struct ad_sim_edits *e, struct ad_sim_object *set,
+                       struct ad_sim_shelf *shelf)
+{
+    if (e->targets_n < AD_LEN(e->targets)) {
+        e->targets[e->targets_n].set = set;
+        e->targets[e->targets_n++].shelf = shelf;
+    }
+}
+
+/* Every object, list and shelf there is now. */
+static void add_all(struct ad_sim_edits *e)
+{
+    struct ad_sim_store *s = &e->sim->store;
+    for (size_t i = 0; i < s->objects_n; i++) {
+        add_target(e, s->objects[i], NULL);
+    }
+    for (size_t i = 0; i < s->lists_n; i++) {
+        add_target(e, s->lists[i], NULL);
+    }
+    for (size_t i = 0; i < AD_SIM_SHELVES; i++) {
+        add_target(e, NULL, &s->activity->shelves[i]);
+    }
+    e->alone = false;
+}
+
+/* "people", "list:pipeline", "notes", or "all". Restricted to some, an edit leaves the records of all
+ * others as they are. */
 static bool parse_objects(struct ad_sim_call *c, struct ad_sim_edits *e)
 {
-    e->objects_n = 0;
-    AD_JSON_FOREACH (it, ad_json_get(c->body, "objects")) {
-        struct ad_sim_object *o = ad_sim_object_find(c->store, ad_json_str(it));
-        if (!o || e->objects_n == AD_LEN(e->objects)) {
+    const struct ad_json *names = ad_json_get(c->body, "objects");
+    e->targets_n = 0;
+    e->alone = names && names->count > 0;
+    AD_JSON_FOREACH (it, names) {
+        struct ad_str name = ad_json_str(it);
+        struct ad_sim_object *set = ad_sim_state_set(c->store, name);
+        struct ad_sim_shelf *shelf = ad_sim_shelf_named(c->store, name);
+        if (ad_str_eq(name, AD_STR("all"))) {
+            add_all(e);
+        } else if (set || shelf) {
+            add_target(e, set, set ? NULL : shelf);
+        } else {
             ad_sim_bad(c, "value_not_found", "Object with slug/ID \"%.*s\" not found.",
-                       AD_FMT(ad_json_str(it)));
+                       AD_FMT(name));
             return false;
         }
-        e->objects[e->objects_n++] = o;
     }
     return true;
 }

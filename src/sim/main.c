@@ -14,6 +14,7 @@ static const char usage[] =
     "  --api-key KEY           the one token that is right, default sim-key\n"
     "  --people N --companies N --deals N --users N --workspaces N   made-up records, default 0;\n"
     "                          users and workspaces are objects only when there are any\n"
+    "  --lists N --entries N --notes N --tasks N --comments N   likewise; entries in all lists\n"
     "  --seed S                same seed, same workspace; default 1\n"
     "  --ties N                so many of the oldest people share one created_at\n"
     "  --rate-per-url N        webhook deliveries per second and target URL, default 25, 0: no "
@@ -92,6 +93,11 @@ static bool take(struct arguments *a, const char *name, const char *value)
                     { "--deals", &a->sim.sizes.deals },
                     { "--users", &a->sim.sizes.users },
                     { "--workspaces", &a->sim.sizes.workspaces },
+                    { "--lists", &a->sim.sizes.lists },
+                    { "--entries", &a->sim.sizes.entries },
+                    { "--notes", &a->sim.sizes.notes },
+                    { "--tasks", &a->sim.sizes.tasks },
+                    { "--comments", &a->sim.sizes.comments },
                     { "--ties", &a->sim.sizes.ties },
                     { "--seed", &a->sim.seed },
                     { "--rate-per-url", &a->sim.rate_per_url } };

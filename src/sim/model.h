@@ -170,6 +170,7 @@ struct ad_sim_sharing {
 struct ad_sim_object {
     struct ad_sim_store *store;
     enum ad_sim_set_kind kind;
+    bool gone; /* a deleted list */
     uint8_t id[16];
     char *slug, *singular, *plural; /* a list's name is `plural` */
     struct ad_sim_object *parent;   /* of a list: whose records it takes */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "names.h"
+#include "random.h"
 #include "types.h"
 
 #define FIRST_NS (INT64_C(1609459200) * AD_NS_PER_S) /* 2021-01-01T00:00:00Z */
@@ -413,7 +414,7 @@ struct ad_sim_record *ad_sim_random_insert(struct ad_sim_store *s, struct ad_sim
     m.serial = ++o->serial;
     if (!make(&m)) {
         drop(&m);
-        return NULL;
+        return ad_sim_random_put(s, o, &o->rand);
     }
     return ad_sim_record_create(s, o, m.drafts, m.n, some_member(&o->rand));
 }
@@ -516,5 +517,5 @@ bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct 
             return ad_sim_record_write(s, r, m.drafts, m.n, some_member(rand)) > 0;
         }
     }
-    return false;
+    return ad_sim_random_change(s, r, rand);
 }

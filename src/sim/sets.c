@@ -79,6 +79,7 @@ void ad_sim_list_delete(struct ad_sim_store *s, struct ad_sim_object *list, uint
         i++;
     }
     memmove(s->lists + i, s->lists + i + 1, (--s->lists_n - i) * sizeof(struct ad_sim_object *));
+    list->gone = true;
     keep(&s->gone, &s->gone_n, list);
     ad_sim_list_emit(s, "list.deleted", list, actor);
 }

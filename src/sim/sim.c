@@ -357,6 +357,7 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     sim->store.merge.old = opts->merge_old;
     ad_sim_seed_schema(&sim->store);
     ad_sim_seed_records(&sim->store, &opts->sizes);
+    ad_sim_seed_activity(&sim->store, &opts->sizes);
     ad_sim_webhooks_open(&sim->webhooks, loop, &sim->store, opts->seed);
     sim->webhooks.rate_per_url = opts->rate_per_url;
     sim->webhooks.faults = &sim->faults;

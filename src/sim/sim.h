@@ -146,9 +146,15 @@ struct ad_stream *ad_sim_wire_new(struct ad_sim_wires *ws, struct ad_stream *inn
 /* From now on the connection with this peer spoils what is written to it. */
 void ad_sim_wire_harm(struct ad_sim_wires *ws, struct ad_str peer, const struct ad_sim_harm *harm);
 
+/* A set as /_sim/ names it: an object's slug or id, or "list:" and a list's; NULL: there is none
+ * (state.c). */
+struct ad_sim_object *ad_sim_state_set(const struct ad_sim_store *s, struct ad_str name);
+
 /* --- Random edits (edits.c) --- */
 
 enum { AD_SIM_EDIT, AD_SIM_INSERT, AD_SIM_DELETE, AD_SIM_EDIT_KINDS };
+
+struct ad_sim_shelf;
 
 struct ad_sim_edits {
     struct ad_sim *sim;
@@ -158,8 +164,12 @@ struct ad_sim_edits {
     double per_second[AD_SIM_EDIT_KINDS];
     uint64_t due[AD_SIM_EDIT_KINDS]; /* done of this run */
     uint64_t done[AD_SIM_EDIT_KINDS];
-    struct ad_sim_object *objects[16]; /* only these; none: all */
-    size_t objects_n;
+    struct {
+        struct ad_sim_object *set; /* or */
+        struct ad_sim_shelf *shelf;
+    } targets[64]; /* only these; none: all objects */
+    size_t targets_n;
+    bool alone; /* edits of records touch no relationship */
 };
 
 void ad_sim_edits_init(struct ad_sim_edits *e, struct ad_sim *sim, uint64_t seed);

@@ -116,7 +116,7 @@ static bool parse_cut(struct ad_sim_call *c, struct cut *cut)
     return ad_sim_query_ok(c);
 }
 
-static struct ad_sim_object *find_set(const struct ad_sim_store *s, struct ad_str name)
+struct ad_sim_object *ad_sim_state_set(const struct ad_sim_store *s, struct ad_str name)
 {
     struct ad_str list = AD_STR("list:");
     return ad_str_starts(name, list)
@@ -131,7 +131,7 @@ static void get_state(struct ad_sim_call *c)
     if (!parse_cut(c, &cut)) {
         return;
     }
-    const struct ad_sim_object *set = find_set(c->store, name);
+    const struct ad_sim_object *set = ad_sim_state_set(c->store, name);
     const struct ad_sim_shelf *shelf = ad_sim_shelf_named(c->store, name);
     if (set) {
         write_set(c, set, &cut);

@@ -55,6 +55,7 @@ struct ad_sim_task *ad_sim_task_add(struct ad_sim_store *s, const struct ad_sim_
     task->content = ad_sim_text(content);
     task->actor = as->actor;
     take_fields(s, task, as);
+    task->completed_ns = as->completed_ns ? as->completed_ns : task->completed_ns;
     ad_sim_shelf_put(ad_sim_shelf(s, AD_SIM_TASKS), &task->item, as->item.created_ns);
     emit(s, "task.created", task, as->actor);
     return task;
