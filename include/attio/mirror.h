@@ -81,7 +81,7 @@ struct ad_mirror_op {
     int64_t accurate_ns; /* 0: unknown */
     struct ad_str workspace_id;
     /* Events whose handling these rows complete: their settling shares the last chunk's transaction.
-     * on_record may still change these two; afterwards they stay until cb. */
+     * on_record and on_behind may still change these two; else they stay until cb. */
     const int64_t *done;
     size_t done_n;
     ad_mirror_cb cb;
@@ -97,6 +97,11 @@ struct ad_mirror_op {
      * once all have been told apart. Its arguments are valid during the call; created_at is absent
      * when the record has none. */
     void (*on_record)(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at);
+    /* Set by the caller or NULL: called, before anything is settled, for every record of which the
+     * answer is stale although nobody asked later: Attio had shown a later state before
+     * (x-accurate-at), so this answer says nothing about what happened since, and must complete no
+     * events. */
+    void (*on_behind)(struct ad_mirror_op *op, struct ad_str record_id);
     /* private */
     void *impl;
 };

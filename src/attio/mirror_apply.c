@@ -22,7 +22,14 @@
 #define BATCH_BYTES ((size_t)4 << 20)
 #define JSON_MAX ((size_t)16 << 20)
 
-enum fate { FATE_STALE, FATE_UNCHANGED, FATE_CREATED, FATE_UPDATED, FATE_DELETED };
+enum fate {
+    FATE_STALE,
+    FATE_BEHIND, /* stale, and not because somebody asked later: Attio had shown a later state before */
+    FATE_UNCHANGED,
+    FATE_CREATED,
+    FATE_UPDATED,
+    FATE_DELETED
+};
 
 /* A record of the answer. */
 struct ref {
@@ -213,26 +220,30 @@ static bool unchanged_has(const struct ad_unchanged *u, const uint8_t id[16])
     return false;
 }
 
-/* A later answer, or one of a later state, has shown this record as it stands in SQL. Answers
- * mostly come in order: then nothing is searched. */
-static bool is_overtaken(const struct apply *w, struct ad_str id)
+/* A later answer, or one of a later state, has shown this record as it stands in SQL: STALE, BEHIND;
+ * else UPDATED. Answers mostly come in order: then nothing is searched. */
+static enum fate overtaken(const struct apply *w, struct ad_str id)
 {
     const struct ad_mirror_table *t = w->work.table;
     int64_t version = w->op->version;
     int64_t accurate = w->op->accurate_ns;
     if (version > t->unchanged_version && (accurate == 0 || accurate >= t->unchanged_accurate_ns)) {
-        return false;
+        return FATE_UPDATED;
     }
+    enum fate fate = FATE_UPDATED;
     uint8_t bytes[16];
     uuid_bytes(id, bytes);
     AD_LIST_FOREACH (l, &t->unchanged) {
         const struct ad_unchanged *u = ad_container_of(l, struct ad_unchanged, link);
         bool later = u->version > version || (accurate != 0 && u->accurate_ns > accurate);
         if (later && unchanged_has(u, bytes)) {
-            return true;
+            fate = u->version > version ? FATE_STALE : FATE_BEHIND;
+        }
+        if (fate == FATE_STALE) {
+            break;
         }
     }
-    return false;
+    return fate;
 }
 
 static void forget_unchanged(struct ad_mirror_table *t)
@@ -360,6 +371,7 @@ static void count(struct apply *w, enum fate fate)
         struct ad_counter *metric;
     } counts[] = {
         [FATE_STALE] = { &op->stale, m->c_stale },
+        [FATE_BEHIND] = { &op->stale, m->c_stale },
         [FATE_UNCHANGED] = { &op->unchanged, m->c_unchanged },
         [FATE_CREATED] = { &op->created, m->c_created },
         [FATE_UPDATED] = { &op->updated, m->c_updated },
@@ -473,8 +485,9 @@ static enum fate fate_of(const struct apply *w, const struct ref *r, const struc
 {
     bool older = *w->accurate_at && row[COL_ACCURATE_AT].str.p &&
                  ad_str_cmp(ad_str_c(w->accurate_at), row[COL_ACCURATE_AT].str) < 0;
-    if (row[COL_VERSION].i64 >= w->op->version || older || is_overtaken(w, r->id)) {
-        return FATE_STALE;
+    enum fate fate = row[COL_VERSION].i64 >= w->op->version ? FATE_STALE : overtaken(w, r->id);
+    if (fate == FATE_STALE || fate == FATE_BEHIND || older) {
+        return fate == FATE_STALE ? FATE_STALE : FATE_BEHIND;
     }
     if (w->deletes) {
         return FATE_DELETED;
@@ -506,6 +519,15 @@ static void set_fates(struct apply *w, const struct ad_rows *rows)
     ad_map_fini(&w->batch);
 }
 
+static void tell_behind(struct apply *w)
+{
+    for (size_t i = w->batch_from; w->op->on_behind && i < w->batch_to; i++) {
+        if (w->refs[i].fate == FATE_BEHIND) {
+            w->op->on_behind(w->op, w->refs[i].id);
+        }
+    }
+}
+
 static void on_existing(struct ad_store_req *req)
 {
     struct apply *w = ad_container_of(req, struct apply, req);
@@ -519,6 +541,7 @@ static void on_existing(struct ad_store_req *req)
         err = look(w);
     } else {
         set_fates(w, &req->rows);
+        tell_behind(w);
         err = remember_unchanged(w);
         if (!err) {
             advance(w);

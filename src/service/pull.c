@@ -335,6 +335,8 @@ static void metrics_open(struct ad_pull *p)
                                   "Single reads of what a query did not show.");
     p->c_coalesced = ad_metric_counter(m, "attiod_pull_coalesced_total", NULL,
                                        "Requests for an id that was already asked for.");
+    p->c_behind = ad_metric_counter(m, "attiod_pull_behind_total", NULL,
+                                    "What was shown as it had been before what we know.");
     p->c_known = ad_metric_counter(m, "attiod_pull_known_deleted_total", NULL,
                                    "What a query did not show and is known to be deleted.");
     p->c_gone = ad_metric_counter(m, "attiod_pull_collection_gone_total", NULL,

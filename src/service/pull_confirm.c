@@ -113,8 +113,14 @@ static void on_deleted(struct ad_mirror_op *op)
         ad__source_failed(s, "mirror_failed", op->err, op->info.msg);
         return;
     }
-    while (!ad_list_empty(&s->gone)) {
-        ad__want_end(s, ad_container_of(s->gone.next, struct want, link));
+    AD_LIST_FOREACH_SAFE (l, &s->gone) {
+        struct want *w = ad_container_of(l, struct want, link);
+        if (w->behind) { /* it was there after this answer's time */
+            ad_list_remove(&w->link);
+            ad__later(s, w);
+        } else {
+            ad__want_end(s, w);
+        }
     }
     ad__source_rest(s);
 }
@@ -133,6 +139,7 @@ static void delete_gone(struct source *s)
     ad__source_prepare(s, on_deleted);
     AD_LIST_FOREACH (l, &s->gone) { /* of one query: no more than IDS_MAX */
         struct want *w = ad_container_of(l, struct want, link);
+        w->seen = true; /* to be no more */
         ad__source_collect(s, w);
         ids[n++] = ad_str_c(w->id);
     }
@@ -156,7 +163,11 @@ static void on_confirmed_applied(struct ad_mirror_op *op)
     struct want *w = s->confirming;
     s->confirming = NULL;
     ad__source_flight_clear(s);
-    ad__want_end(s, w);
+    if (w->behind) {
+        ad__later(s, w);
+    } else {
+        ad__want_end(s, w);
+    }
     ad__confirm_next(s);
 }
 
@@ -178,12 +189,11 @@ static void on_later(struct ad_timer *t)
     ad__source_soon(s, 0);
 }
 
-/* What is being merged now, or was said to be deleted and is still shown: others need not wait. */
-static void later(struct source *s, struct want *w)
+void ad__later(struct source *s, struct want *w)
 {
     unsigned shift = s->later_rounds < 5 ? s->later_rounds : 5;
     uint64_t wait = (uint64_t)LATER_MS << shift;
-    w->deleted = w->dead = false;
+    w->deleted = w->dead = w->seen = w->behind = false;
     ad_list_push(&s->later, &w->link);
     if (!ad_timer_running(&s->later_timer)) {
         ad_timer_start(s->pull->o.timers, &s->later_timer,
@@ -204,7 +214,7 @@ static void on_confirmed(struct ad_records_op *op)
     if (op->err == AD_ERR_NOTFOUND) {
         ad_list_push(&s->gone, &w->link);
     } else if (op->err == AD_ERR_MERGING || doubtful) {
-        later(s, w);
+        ad__later(s, w);
     } else if (op->err == AD_ERR_FORBIDDEN || ad__is_refusal(op->err)) {
         ad__want_give_back(s, w, "Attio refused to show it");
     } else {

@@ -25,6 +25,7 @@ struct want {
     struct ad_list claims;
     bool deleted;   /* Attio's event says so */
     bool seen;      /* by the query */
+    bool behind;    /* but as it was before what we know */
     bool dead;      /* it carries a tombstone already */
     bool inherited; /* its claims extend to what it was merged into */
     char id[37];
@@ -102,8 +103,8 @@ struct ad_pull {
     bool refreshing, closing;
     uint64_t last_query_ms, last_refresh_ms;
     size_t merges; /* being written */
-    struct ad_counter *c_queries, *c_gets, *c_foreign, *c_unknown, *c_gone, *c_unmirrored,
-        *c_coalesced, *c_known;
+    struct ad_counter *c_queries, *c_gets, *c_behind, *c_foreign, *c_unknown, *c_gone,
+        *c_unmirrored, *c_coalesced, *c_known;
     void (*done)(void *ctx);
     void *done_ctx;
     struct ad_timer close_timer;
@@ -148,6 +149,9 @@ static inline bool ad__is_refusal(enum ad_err err)
 /* pull_confirm.c */
 /* s->unseen, which are in s->flight, are no more or were overlooked: ends in ad__source_rest. */
 void ad__confirm(struct source *s);
+/* To be asked after again in a while: what is being merged, what was deleted and is still shown, what
+ * was shown as it had been. Others need not wait. */
+void ad__later(struct source *s, struct want *w);
 /* s->confirm, one after the other; then s->gone. */
 void ad__confirm_next(struct source *s);
 

@@ -90,7 +90,7 @@ void ad__source_requeue(struct source *s, struct ad_list *from)
         struct want *w = ad_container_of(from->prev, struct want, link);
         ad_list_remove(&w->link);
         struct ad_map_node *node = ad_map_get(&s->gathering, ad_str_c(w->id));
-        w->seen = w->dead = false;
+        w->seen = w->dead = w->behind = false;
         if (!node) {
             ad_list_push_front(&s->waiting, &w->link);
             ad_map_put(&s->gathering, &w->node, ad_str_c(w->id));
@@ -205,6 +205,50 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
     }
 }
 
+static struct want *behind_of(struct source *s, struct ad_str id)
+{
+    struct ad_map_node *node = ad_map_get(&s->flight, id);
+    AD_LIST_FOREACH (l, &s->gone) { /* these do not fly any more */
+        struct want *w = ad_container_of(l, struct want, link);
+        if (ad_str_eq(ad_str_c(w->id), id)) {
+            return w;
+        }
+    }
+    return node ? ad_container_of(node, struct want, node) : NULL;
+}
+
+static void collect_again(struct source *s, struct want *w)
+{
+    if (w->seen && !w->behind) {
+        ad__source_collect(s, w);
+    }
+}
+
+/* An answer from before what we know completes nothing: its events are named no more. */
+static void on_behind(struct ad_mirror_op *op, struct ad_str record_id)
+{
+    struct source *s = op->data;
+    struct want *late = behind_of(s, record_id);
+    if (!late) {
+        return;
+    }
+    late->behind = true;
+    s->pull->c_behind->v++;
+    s->serial++;
+    s->done_n = 0;
+    AD_LIST_FOREACH (l, &s->batch) {
+        collect_again(s, ad_container_of(l, struct want, link));
+    }
+    AD_LIST_FOREACH (l, &s->gone) {
+        collect_again(s, ad_container_of(l, struct want, link));
+    }
+    if (s->confirming) {
+        collect_again(s, s->confirming);
+    }
+    op->done = s->done;
+    op->done_n = s->done_n;
+}
+
 void ad__source_prepare(struct source *s, ad_mirror_cb cb)
 {
     s->done_n = 0;
@@ -215,6 +259,7 @@ void ad__source_prepare(struct source *s, ad_mirror_cb cb)
         .accurate_ns = s->op.accurate_ns,
         .workspace_id = ad_account_workspace_id(s->pull->o.account),
         .on_record = on_record,
+        .on_behind = on_behind,
         .cb = cb,
         .data = s,
     };
@@ -232,7 +277,12 @@ static void on_applied(struct ad_mirror_op *op)
         struct want *w = ad_container_of(l, struct want, link);
         if (w->seen) {
             ad_map_remove(&s->flight, &w->node);
-            ad__want_end(s, w);
+            ad_list_remove(&w->link);
+            if (w->behind) {
+                ad__later(s, w);
+            } else {
+                ad__want_end(s, w);
+            }
         }
     }
     ad_list_move(&s->unseen, &s->batch);

@@ -229,6 +229,42 @@ START_TEST(looking_without_memory)
 }
 END_TEST
 
+/* --- Answers of an earlier state --- */
+
+static unsigned behind;
+
+static void on_behind(struct ad_mirror_op *op, struct ad_str id)
+{
+    ck_assert(ad_str_eq(id, AD_STR(R(1))));
+    op->done_n = 0;
+    behind++;
+}
+
+static unsigned behind_at(int64_t version, int64_t accurate_ns, const char *text)
+{
+    struct ad_mirror_op op = { .object = the_object(),
+                               .accurate_ns = accurate_ns,
+                               .on_behind = on_behind };
+    behind = 0;
+    apply_op(&op, version, text);
+    ck_assert_int_eq(op.err, AD_OK);
+    return behind;
+}
+
+START_TEST(answer_of_an_earlier_state_is_told_unless_somebody_asked_later)
+{
+    const char *one = PAGE(RECORD(R(1), "a") "," RECORD(R(2), "b"));
+    ck_assert_uint_eq(behind_at(10, 5000, PAGE(RECORD(R(1), "a"))), 0);
+    ck_assert_uint_eq(behind_at(11, 4000, one), 1); /* the row knows better */
+    ck_assert_uint_eq(behind_at(12, 0, one), 0);    /* not known: as any later one */
+    ck_assert_uint_eq(behind_at(13, 6000, one), 0); /* unchanged: the row stays */
+    ck_assert_uint_eq(behind_at(14, 5500, PAGE(RECORD(R(1), "b"))), 1);
+    ck_assert_uint_eq(behind_at(9, 4000, one), 0); /* asked before the row's: that one counts */
+    ck_assert_uint_eq(behind_at(15, 7000, PAGE(RECORD(R(1), "c"))), 0);
+    assert_text("SELECT job_title FROM people WHERE record_id = '" R(1) "'", "c");
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("merges");
@@ -244,6 +280,7 @@ static Suite *suite(void)
     tcase_add_test(tc, no_memory_at_any_place);
     tcase_add_test(tc, tombstones_are_told_from_rows_and_from_nothing);
     tcase_add_test(tc, looking_without_memory);
+    tcase_add_test(tc, answer_of_an_earlier_state_is_told_unless_somebody_asked_later);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -264,6 +264,7 @@ static void attio(struct scripted *sv, const struct request *r, struct answer *a
         answer(s, r, a);
     }
     a->delay_ms = s->delay_ms;
+    a->headers = a->headers ? a->headers : s->headers;
 }
 
 /* ---- open and close ---------------------------------------------------------------------- */

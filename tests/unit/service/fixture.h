@@ -71,8 +71,9 @@ struct service_fixture {
     bool (*other)(struct service_fixture *s, const struct request *r, struct answer *a);
     struct asked_ids asked[256];
     unsigned queries, gets, pages, selfs, schemas, hooks_made;
-    unsigned delay_ms; /* of every answer */
-    bool ignore_from;  /* pages begin with the first record, whatever was asked */
+    unsigned delay_ms;   /* of every answer */
+    const char *headers; /* of every answer that has none of its own */
+    bool ignore_from;    /* pages begin with the first record, whatever was asked */
     char answers[ANSWERS][ANSWER_MAX];
     unsigned answers_n;
     /* us */
