@@ -48,11 +48,6 @@ static bool relationship_ok(struct ad_sim_call *c, const struct ad_sim_object *o
     return true;
 }
 
-static bool is_standard(const struct ad_sim_object *o, const char *slug)
-{
-    return o->kind == AD_SIM_OBJECT && o->web && strcmp(o->slug, slug) == 0;
-}
-
 static bool may_be_multi(enum ad_sim_type_id type)
 {
     static const enum ad_sim_type_id multi[] = { AD_SIM_SELECT, AD_SIM_REFERENCE, AD_SIM_ACTOR,
@@ -67,7 +62,7 @@ static bool may_be_multi(enum ad_sim_type_id type)
 
 static bool may_be_unique(const struct ad_sim_object *o, enum ad_sim_type_id type)
 {
-    return type != AD_SIM_SELECT && type != AD_SIM_STATUS && !is_standard(o, "companies");
+    return type != AD_SIM_SELECT && type != AD_SIM_STATUS && !ad_sim_is_standard(o, "companies");
 }
 
 /* What Attio says in prose; the answers to it are not documented. */
@@ -76,7 +71,7 @@ static void check_rules(struct ad_sim_call *c, const struct ad_sim_object *o,
 {
     bool multi = false;
     bool unique = false;
-    bool plain = is_standard(o, "people") || is_standard(o, "companies");
+    bool plain = ad_sim_is_standard(o, "people") || ad_sim_is_standard(o, "companies");
     ad_sim_set_flag(&multi, ad_json_get(data, "is_multiselect"));
     ad_sim_set_flag(&unique, ad_json_get(data, "is_unique"));
     if (multi && !may_be_multi(type)) {
@@ -93,7 +88,7 @@ static void check_rules(struct ad_sim_call *c, const struct ad_sim_object *o,
 static void check_default(struct ad_sim_call *c, const struct ad_sim_object *o,
                           const struct ad_sim_attr *a, const struct ad_json *v)
 {
-    bool plain = is_standard(o, "people") || is_standard(o, "companies");
+    bool plain = ad_sim_is_standard(o, "people") || ad_sim_is_standard(o, "companies");
     if (ad_json_is(v, AD_JSON_OBJECT) && (plain || !ad_sim_default_ok(a, v))) {
         ad_sim_issue(c, "a default that the type and the object support", "object",
                      "data.default_value");

@@ -39,6 +39,8 @@ struct ad_sim_call {
     /* the reply */
     struct ad_buf *out; /* empty at first */
     unsigned status;
+    struct ad_str (*more)(void *ctx); /* instead of `out`: as in struct ad_reply */
+    void *more_ctx;
     bool scored; /* gets x-attio-record-query-score */
     int64_t score;
     int64_t retry_after_s; /* Retry-After as the time when this wall clock second begins; 0: none */
@@ -136,6 +138,7 @@ extern const struct ad_sim_route ad_sim_option_routes[];
 extern const struct ad_sim_route ad_sim_record_routes[];
 extern const struct ad_sim_route ad_sim_page_routes[];
 extern const struct ad_sim_route ad_sim_merge_routes[];
+extern const struct ad_sim_route ad_sim_search_routes[];
 extern const struct ad_sim_route ad_sim_history_routes[];
 extern const struct ad_sim_route ad_sim_workspace_routes[];
 extern const struct ad_sim_route ad_sim_member_routes[];

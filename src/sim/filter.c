@@ -392,7 +392,7 @@ bool ad_sim_filter_compile(const struct ad_sim_store *s, const struct ad_sim_obj
 
 /* --- Matching --- */
 
-static bool contains_nocase(struct ad_str s, struct ad_str part)
+bool ad_sim_contains(struct ad_str s, struct ad_str part)
 {
     for (size_t i = 0; i + part.n <= s.n; i++) {
         if (ad_str_eq_nocase(ad_str_n(s.p + i, part.n), part)) {
@@ -442,7 +442,7 @@ static bool holds(const struct ad_sim_cond *c, const struct ad_sim_key *key)
     case AD_SIM_NOT_EMPTY:
         return true;
     case AD_SIM_CONTAINS:
-        return contains_nocase(key->s, c->s);
+        return ad_sim_contains(key->s, c->s);
     case AD_SIM_STARTS:
         return ad_str_starts(key->s, c->s);
     case AD_SIM_ENDS:
@@ -547,7 +547,8 @@ static size_t pred_points(const struct ad_sim_pred *p)
 {
     size_t points = (p->hops_n - 1) * 4;
     for (const struct ad_sim_cond *c = p->conds; c; c = c->next) {
-        points += p->hops_n > 1 || p->hops[0]->made == AD_SIM_STORED;
+        bool looked_up = p->hops[0]->unique && (c->op == AD_SIM_EQ || c->op == AD_SIM_IN);
+        points += p->hops_n > 1 || (p->hops[0]->made == AD_SIM_STORED && !looked_up);
         points += (c->op & OPS_WITHIN) ? 2 : 0;
     }
     return points;

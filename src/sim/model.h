@@ -287,6 +287,8 @@ const struct ad_sim_member *ad_sim_member_find(const struct ad_sim_store *s, str
 /* Objects and attributes. References are slug or id. */
 struct ad_sim_object *ad_sim_object_add(struct ad_sim_store *s, struct ad_str slug,
                                         struct ad_str singular, struct ad_str plural);
+/* People or companies themselves, not something that goes by their slug. */
+bool ad_sim_is_standard(const struct ad_sim_object *o, const char *slug);
 struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad_str ref);
 /* A list of records of `parent`, with the made-up attributes of a list. */
 struct ad_sim_object *ad_sim_list_add(struct ad_sim_store *s, struct ad_str slug,

@@ -298,6 +298,76 @@ static const struct ad_sim_record **gather_all(const struct ad_sim_query *q, str
     return all;
 }
 
+/* --- The first few of very many: a heap with the last of them on top --- */
+
+struct top {
+    struct ad_sim_query query;
+    const struct ad_sim_record **heap;
+    size_t n, cap;
+};
+
+static bool is_later(struct top *t, size_t a, size_t b)
+{
+    return compare(&t->heap[a], &t->heap[b], &t->query) > 0;
+}
+
+static void swap(struct top *t, size_t a, size_t b)
+{
+    const struct ad_sim_record *r = t->heap[a];
+    t->heap[a] = t->heap[b];
+    t->heap[b] = r;
+}
+
+static void sink(struct top *t)
+{
+    size_t i = 0;
+    while (2 * i + 1 < t->n) {
+        size_t child = 2 * i + 1;
+        child += child + 1 < t->n && is_later(t, child + 1, child);
+        if (!is_later(t, child, i)) {
+            return;
+        }
+        swap(t, i, child);
+        i = child;
+    }
+}
+
+static void offer(struct top *t, const struct ad_sim_record *r)
+{
+    if (t->n == t->cap) {
+        if (compare(&r, &t->heap[0], &t->query) < 0) {
+            t->heap[0] = r;
+            sink(t);
+        }
+        return;
+    }
+    size_t i = t->n++;
+    for (t->heap[i] = r; i > 0 && is_later(t, i, (i - 1) / 2); i = (i - 1) / 2) {
+        swap(t, i, (i - 1) / 2);
+    }
+}
+
+static const struct ad_sim_record **gather_top(const struct ad_sim_query *q, struct bounds b,
+                                               size_t *n)
+{
+    struct top t = { .query = *q, .cap = q->offset + q->limit };
+    t.heap = room(q, t.cap);
+    for (size_t i = b.from; i < b.to; i++) {
+        if (ad_sim_filter_match(q->filter, q->object->sorted[i])) {
+            offer(&t, q->object->sorted[i]);
+        }
+    }
+    *n = t.n;
+    return t.heap;
+}
+
+/* Sorting all is cheaper when most of it is wanted. */
+static bool wants_few(const struct ad_sim_query *q, struct bounds b)
+{
+    size_t all = (b.to - b.from) / 8;
+    return q->sorts_n > 0 && q->limit < all && q->offset < all - q->limit;
+}
+
 const struct ad_sim_record **ad_sim_query_run(const struct ad_sim_query *q, size_t *n)
 {
     const struct ad_sim_attr *attr = NULL;
@@ -312,7 +382,7 @@ const struct ad_sim_record **ad_sim_query_run(const struct ad_sim_query *q, size
         if (direction) {
             return walk(q, b, whole, direction, n);
         }
-        found = gather_all(q, b, n);
+        found = wants_few(q, b) ? gather_top(q, b, n) : gather_all(q, b, n);
     }
     if (q->sorts_n > 0) {
         struct ad_sim_query copy = *q;

@@ -99,6 +99,11 @@ struct ad_sim_object *ad_sim_object_find(const struct ad_sim_store *s, struct ad
     return find_set(s->objects, s->objects_n, ref);
 }
 
+bool ad_sim_is_standard(const struct ad_sim_object *o, const char *slug)
+{
+    return o->kind == AD_SIM_OBJECT && o->web && strcmp(o->slug, slug) == 0;
+}
+
 struct ad_sim_object *ad_sim_list_find(const struct ad_sim_store *s, struct ad_str ref)
 {
     return find_set(s->lists, s->lists_n, ref);

@@ -127,6 +127,8 @@ static void take_body(struct pending *p, struct ad_sim_call *c)
     AD_ASSERT(ad_buf_status(c->out) == AD_OK);
     p->reply.status = c->status;
     p->reply.content_type = "application/json; charset=utf-8";
+    p->reply.more = c->more;
+    p->reply.more_ctx = c->more_ctx;
     p->reply.body = ad_arena_str(c->arena, body);
     AD_ASSERT(p->reply.body.p);
     if (p->harm.kind == AD_SIM_FAULT_BROKEN) {
@@ -321,10 +323,10 @@ static void mount_all(struct ad_sim *sim)
     static const struct ad_sim_route *const tables[] = {
         ad_sim_workspace_routes, ad_sim_object_routes,  ad_sim_attribute_routes,
         ad_sim_option_routes,    ad_sim_record_routes,  ad_sim_page_routes,
-        ad_sim_merge_routes,     ad_sim_history_routes, ad_sim_webhook_routes,
-        ad_sim_control_routes,   ad_sim_member_routes,  ad_sim_list_routes,
-        ad_sim_entry_routes,     ad_sim_note_routes,    ad_sim_task_routes,
-        ad_sim_comment_routes,   ad_sim_state_routes
+        ad_sim_merge_routes,     ad_sim_search_routes,  ad_sim_history_routes,
+        ad_sim_webhook_routes,   ad_sim_control_routes, ad_sim_member_routes,
+        ad_sim_list_routes,      ad_sim_entry_routes,   ad_sim_note_routes,
+        ad_sim_task_routes,      ad_sim_comment_routes, ad_sim_state_routes
     };
     struct ad_errinfo info = { 0 };
     struct ad_route all = { .methods = AD_HTTP_GET | AD_HTTP_POST | AD_HTTP_PUT | AD_HTTP_PATCH |

@@ -24,32 +24,102 @@ static int by_id(const void *a, const void *b)
     return memcmp((*x)->id, (*y)->id, sizeof((*x)->id));
 }
 
-static void write_set(struct ad_sim_call *c, const struct ad_sim_object *o, struct cut *cut)
+/* What a dump under way needs, on its exchange's arena. It is a walk, not a photograph: what is
+ * changed meanwhile is shown as it is when its turn comes. */
+struct dump {
+    struct ad_sim *sim;
+    struct ad_arena *arena;
+    const struct ad_sim_object *set;
+    const struct ad_sim_record **all;
+    size_t n, at;
+    struct cut cut;
+    bool some, ended;
+    char *room; /* the piece on its way */
+    size_t room_size;
+};
+
+#define PIECE (256u << 10)
+
+static void put_head(const struct dump *d, struct ad_sim_pen *p)
 {
-    const struct ad_sim_record **all =
-        ad_arena_alloc(c->arena, (o->n + 1) * sizeof(struct ad_sim_record *));
+    ad_sim_put(p,
+               d->set->kind == AD_SIM_LIST ? AD_STR("{\"list_id\":") : AD_STR("{\"object_id\":"));
+    ad_sim_put_uuid(p, d->set->id);
+    AD_SIM_PUT(p, ",\"records\":[");
+}
+
+/* Renders on until the piece is large enough or all is said. */
+static void put_some(struct dump *d, struct ad_buf *out)
+{
     struct ad_sim_pen p;
-    bool some = false;
-    AD_ASSERT(all);
-    for (size_t i = 0; i < o->n; i++) {
-        all[i] = o->sorted[i];
+    ad_sim_pen_init(&p, out);
+    if (d->at == 0) {
+        put_head(d, &p);
     }
-    qsort(all, o->n, sizeof(struct ad_sim_record *), by_id);
-    ad_sim_pen_init(&p, c->out);
-    ad_sim_put(&p, o->kind == AD_SIM_LIST ? AD_STR("{\"list_id\":") : AD_STR("{\"object_id\":"));
-    ad_sim_put_uuid(&p, o->id);
-    AD_SIM_PUT(&p, ",\"records\":[");
-    for (size_t i = 0; i < o->n && cut->limit > 0; i++) {
-        if (!is_after(cut, all[i]->id)) {
+    size_t written = 0;
+    for (; d->at < d->n && d->cut.limit > 0 && written < PIECE; d->at++) {
+        const struct ad_sim_record *r = d->all[d->at];
+        if (r->deleted || r->merging || !is_after(&d->cut, r->id)) {
             continue;
         }
-        ad_sim_put(&p, some ? AD_STR(",\n") : AD_STR("\n"));
-        some = true;
-        cut->limit--;
-        ad_sim_render_state(&p, c->store, all[i], cut->compact);
+        ad_sim_put(&p, d->some ? AD_STR(",\n") : AD_STR("\n"));
+        d->some = true;
+        d->cut.limit--;
+        ad_sim_render_state(&p, &d->sim->store, r, d->cut.compact);
+        ad_sim_pen_done(&p);
+        written = ad_buf_len(out);
     }
-    AD_SIM_PUT(&p, "]}");
+    if (d->at == d->n || d->cut.limit == 0) {
+        AD_SIM_PUT(&p, "]}");
+        d->ended = true;
+    }
     ad_sim_pen_done(&p);
+}
+
+/* The buffer is everybody's, so the piece moves out of it. */
+static struct ad_str keep_piece(struct dump *d, struct ad_str piece)
+{
+    if (piece.n > d->room_size) {
+        d->room_size = piece.n + PIECE;
+        d->room = ad_arena_alloc(d->arena, d->room_size);
+        AD_ASSERT(d->room);
+    }
+    memcpy(d->room, piece.p, piece.n);
+    return ad_str_n(d->room, piece.n);
+}
+
+static struct ad_str next_piece(void *ctx)
+{
+    struct dump *d = ctx;
+    if (d->ended) {
+        return AD_STR_NONE;
+    }
+    ad_buf_clear(&d->sim->out);
+    put_some(d, &d->sim->out);
+    return keep_piece(d, ad_buf_str(&d->sim->out));
+}
+
+/* What fits one piece is an ordinary reply. */
+static void write_set(struct ad_sim_call *c, const struct ad_sim_object *o, const struct cut *cut)
+{
+    struct dump *d = ad_arena_zalloc(c->arena, sizeof(*d));
+    AD_ASSERT(d);
+    *d = (struct dump){ .sim = c->sim, .arena = c->arena, .set = o, .n = o->n, .cut = *cut };
+    d->all = ad_arena_alloc(c->arena, (o->n + 1) * sizeof(struct ad_sim_record *));
+    AD_ASSERT(d->all);
+    for (size_t i = 0; i < o->n; i++) {
+        d->all[i] = o->sorted[i];
+    }
+    qsort(d->all, o->n, sizeof(struct ad_sim_record *), by_id);
+    put_some(d, c->out);
+    if (!d->ended) {
+        d->at = 0; /* from the start again, in pieces */
+        d->cut = *cut;
+        d->some = false;
+        c->more = next_piece;
+        c->more_ctx = d;
+        ad_buf_clear(c->out);
+    }
 }
 
 /* --- Notes, tasks, comments, members --- */

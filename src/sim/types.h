@@ -91,6 +91,9 @@ AD_MUST_CHECK bool ad_sim_time_loose(struct ad_str s, int64_t *ns);
 AD_MUST_CHECK bool ad_sim_date_loose(struct ad_str s, int64_t *days);
 AD_MUST_CHECK bool ad_sim_fixed_parse(struct ad_str s, int64_t *out);
 
+/* In any case of letters. */
+bool ad_sim_contains(struct ad_str s, struct ad_str part);
+
 /* Parts that seeding uses as well. */
 struct ad_sim_value ad_sim_make_text(enum ad_sim_type_id type, struct ad_str s);
 struct ad_sim_value ad_sim_make_name(struct ad_str first, struct ad_str last, struct ad_str full);
