@@ -18,8 +18,8 @@
  *                                              .../discard: at least one filter; dry_run is false
  *                                              unless said, as on the command line
  *           GET  /api/v1/sync                  runs with progress
- *           POST /api/v1/sync/{object}         202 {"run_id":n}
- *           POST /api/v1/sync                  {"all":true}: 202 {"runs":n}
+ *           POST /api/v1/sync/{object}         {"dry_run"?}: 202 {"run_id":n}
+ *           POST /api/v1/sync                  {"all":true, "dry_run"?}: 202 {"runs":n}
  *           POST /api/v1/backup                {"file":"/absolute"}: 202, begun; GET: how it goes
  *           GET  /api/v1/audit                 ?actor= action= limit= cursor=
  *           GET  /api/v1/webhooks              ours and others

@@ -30,7 +30,8 @@ struct ad_sync_run {
     int64_t version; /* of the first page */
     int64_t started_ns, finished_ns;
     int64_t pages, seen, created, updated, unchanged, deleted, calls;
-    char error[192];
+    char error[192]; /* why it failed, or what it waits for */
+    bool dry_run;    /* kept in memory only: SQL is as if it had never been */
 };
 
 AD_MUST_CHECK enum ad_err ad_sync_state_open(struct ad_store *store, struct ad_sync_state **out);
@@ -51,6 +52,8 @@ struct ad_sync_save {
 /* Inserts or updates the run by its id: the checkpoint. Asked for when the page's rows have been
  * reported written, it never claims more than is there. OK: cb comes exactly once, later. */
 AD_MUST_CHECK enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s);
+/* The same for a dry run: at once, and without SQL; the newest 16 are kept. */
+void ad_sync_keep_dry(struct ad_sync_state *st, const struct ad_sync_run *run);
 /* The newest run of an object, whatever its phase: to resume it, or to know that it was complete
  * (synchronous, start-up). NOTFOUND when there is none. Slices go to arena. */
 AD_MUST_CHECK enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str object_id,
@@ -58,8 +61,9 @@ AD_MUST_CHECK enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str
 
 struct ad_sync_list {
     /* set by the caller */
-    /* A JSON array of the newest 50 runs is appended: id, object, object_id, phase, started_at,
-     * finished_at, pages, seen, created, updated, unchanged, deleted, calls, position, error */
+    /* A JSON array of the newest 50 runs is appended: id, object, object_id, phase, dry_run,
+     * started_at, finished_at, pages, seen, expected (as many as the last complete run saw, or
+     * null), created, updated, unchanged, deleted, calls, position, error */
     struct ad_buf *out;
     void (*cb)(struct ad_sync_list *l);
     void *data;

@@ -52,19 +52,29 @@ static void accepted(struct ad_exchange *x, const char *key, int64_t value, stru
     ad_buf_fini(&b);
 }
 
+static enum ad_err dry_run_of(const struct ad_json *doc, bool *dry_run, struct ad_errinfo *info)
+{
+    const struct ad_json *v = ad_json_get(doc, "dry_run");
+    return !v || ad_json_bool(v, dry_run)
+               ? AD_OK
+               : ad_fail(info, AD_ERR_INVALID, "dry_run: expected true or false");
+}
+
 void ad__api_sync_start(void *ctx, struct ad_exchange *x)
 {
-    static const char *const none[] = { NULL };
+    static const char *const known[] = { "dry_run", NULL };
     struct ad_api *a = ctx;
     struct ad_errinfo info = { .code = AD_OK };
     const struct ad_json *doc;
     int64_t run_id = 0;
     struct ad_str object = x->params[0];
-    enum ad_err err = ad__api_body(x, none, &doc, &info);
+    bool dry_run = false;
+    enum ad_err err = ad__api_body(x, known, &doc, &info);
+    err = err ? err : dry_run_of(doc, &dry_run, &info);
     if (!err && !ad_utf8_valid(object)) {
         err = ad_fail(&info, AD_ERR_NOTFOUND, "there is no such object");
     }
-    err = err ? err : ad_service_sync_start(a->o.service, object, &run_id, &info);
+    err = err ? err : ad_service_sync_start(a->o.service, object, dry_run, &run_id, &info);
     if (err) {
         ad__api_problem(x, err, info.msg);
     } else {
@@ -75,19 +85,21 @@ void ad__api_sync_start(void *ctx, struct ad_exchange *x)
 /* {"all": true} spells out what an empty POST could only mean by accident. */
 void ad__api_sync_all(void *ctx, struct ad_exchange *x)
 {
-    static const char *const known[] = { "all", NULL };
+    static const char *const known[] = { "all", "dry_run", NULL };
     struct ad_api *a = ctx;
     struct ad_errinfo info = { .code = AD_OK };
     const struct ad_json *doc = NULL;
     unsigned runs = 0;
     bool all = false;
+    bool dry_run = false;
     enum ad_err err = ad__api_body(x, known, &doc, &info);
     if (!err && (!ad_json_bool(ad_json_get(doc, "all"), &all) || !all)) {
         err = ad_fail(&info, AD_ERR_INVALID,
                       "say {\"all\": true}, or name an object: POST /api/v1/sync/people");
     }
     ad__api_audit_target(x, "all");
-    err = err ? err : ad_service_sync_all(a->o.service, &runs, &info);
+    err = err ? err : dry_run_of(doc, &dry_run, &info);
+    err = err ? err : ad_service_sync_all(a->o.service, dry_run, &runs, &info);
     if (err) {
         ad__api_problem(x, err, info.msg);
     } else {

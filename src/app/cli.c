@@ -37,7 +37,9 @@ static const struct ad_cli_option check_options[] = {
     }
 
 static const struct ad_cli_option sync_options[] = {
-    { "--all", NULL, AT(all), "all objects" },
+    { "--all", NULL, AT(all), "all that is configured" },
+    { "--dry-run", NULL, AT(dry_run),
+      "say what would be created, updated and deleted; change nothing" },
     { "--no-wait", NULL, AT(no_wait), "start it and return" },
     URL_OPTION,
     { NULL, NULL, 0, NULL },
@@ -82,7 +84,8 @@ const struct ad_command ad_commands[] = {
       ad_cmd_serve },
     { "check", "", "loads the configuration and lists all that is wrong with it", 0, 0,
       check_options, ad_cmd_check },
-    { "sync", "OBJECT | --all", "full sync; waits for its end", 0, 1, sync_options, ad_cmd_sync },
+    { "sync", "OBJECT | --all [--dry-run]", "full sync; waits for its end", 0, 1, sync_options,
+      ad_cmd_sync },
     { "webhooks", "list | ensure | delete ID", "our webhooks at Attio", 1, 2, webhooks_options,
       ad_cmd_webhooks },
     { "events", "list | show ID | replay [ID] | discard [ID]", "the inbox", 1, 2, events_options,

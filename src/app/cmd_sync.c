@@ -22,7 +22,9 @@ struct follow {
     uint64_t began_ms;
     bool bar; /* on a terminal */
     unsigned running, done, failed;
-    int64_t seen;
+    int64_t seen, expected_records; /* -1: some run does not know */
+    int64_t budget;                 /* percent of the window used */
+    struct ad_buf waits;            /* what a run waits for */
 };
 
 static int64_t number(const struct ad_json *o, const char *key)
@@ -57,50 +59,88 @@ static void print_run(const struct follow *f, const struct ad_json *run)
     struct ad_str object = ad_json_str(ad_json_get(run, "object"));
     struct ad_str phase = ad_json_str(ad_json_get(run, "phase"));
     struct ad_str error = ad_json_str(ad_json_get(run, "error"));
-    (void)printf("%-20.*s %-8.*s %lld seen, %lld created, %lld updated, %lld unchanged, %lld "
+    bool dry_run = false;
+    dry_run = ad_json_bool(ad_json_get(run, "dry_run"), &dry_run) && dry_run;
+    const char *would = dry_run ? " to be" : "";
+    (void)printf("%-20.*s %-8.*s %lld seen, %lld%s created, %lld%s updated, %lld unchanged, %lld%s "
                  "deleted, %lld calls, %.1f s%s%.*s\n",
                  AD_FMT(object), AD_FMT(phase), (long long)number(run, "seen"),
-                 (long long)number(run, "created"), (long long)number(run, "updated"),
-                 (long long)number(run, "unchanged"), (long long)number(run, "deleted"),
+                 (long long)number(run, "created"), would, (long long)number(run, "updated"), would,
+                 (long long)number(run, "unchanged"), (long long)number(run, "deleted"), would,
                  (long long)number(run, "calls"),
                  (double)(ad_remote_now_ms(f->r) - f->began_ms) / 1000.0, error.n ? ": " : "",
                  AD_FMT(error));
 }
 
-/* How many records there will be nobody knows, so the bar walks; the numbers are what counts. */
-static void draw_bar(const struct follow *f)
+/* How many records there will be, the last complete run tells. The first time nobody knows: then
+ * the bar walks, and the numbers are what counts. */
+static void fill_bar(const struct follow *f, uint64_t ms, char bar[BAR + 1])
 {
-    uint64_t ms = ad_remote_now_ms(f->r) - f->began_ms;
-    char bar[BAR + 1];
+    memset(bar, '.', BAR);
+    bar[BAR] = '\0';
+    if (f->expected_records > 0) {
+        int64_t part = f->seen < f->expected_records ? f->seen : f->expected_records;
+        memset(bar, '=', (size_t)(part * (int64_t)BAR / f->expected_records));
+        return;
+    }
     const unsigned there_and_back = 2 * (BAR - 3);
     unsigned at = (unsigned)(ms / 200 % there_and_back);
     at = at < BAR - 3 ? at : there_and_back - at;
-    memset(bar, '.', BAR);
     memset(bar + at, '=', 3);
-    bar[BAR] = '\0';
-    (void)printf("\r[%s] %u running, %u done  %lld records  %.0f/s  %llu s ", bar, f->running,
-                 f->done + f->failed, (long long)f->seen,
-                 ms ? (double)f->seen * 1000.0 / (double)ms : 0.0, (unsigned long long)(ms / 1000));
+}
+
+static void draw_bar(const struct follow *f)
+{
+    uint64_t ms = ad_remote_now_ms(f->r) - f->began_ms;
+    double rate = ms ? (double)f->seen * 1000.0 / (double)ms : 0.0;
+    char bar[BAR + 1];
+    char eta[32] = "";
+    fill_bar(f, ms, bar);
+    if (f->expected_records > f->seen && rate > 0.0) {
+        (void)snprintf(eta, sizeof(eta), "  ETA %.0f s",
+                       (double)(f->expected_records - f->seen) / rate);
+    }
+    (void)printf(
+        "\r[%s] %u running, %u done  %lld records  %.0f/s%s  budget %lld %%  %llu s  %.*s\033[K",
+        bar, f->running, f->done + f->failed, (long long)f->seen, rate, eta, (long long)f->budget,
+        (unsigned long long)(ms / 1000), AD_FMT(ad_buf_str(&f->waits)));
     (void)fflush(stdout);
+}
+
+static void count_run(struct follow *f, const struct ad_json *run)
+{
+    int64_t expected = 0;
+    bool knows = ad_json_i64(ad_json_get(run, "expected"), &expected);
+    int64_t seen = number(run, "seen");
+    f->done += has_phase(run, "done");
+    f->failed += has_phase(run, "failed");
+    f->running += !is_over(run);
+    f->seen += seen;
+    expected = is_over(run) ? seen : expected;
+    if (f->expected_records >= 0) {
+        f->expected_records = knows || is_over(run) ? f->expected_records + expected : -1;
+    }
+    struct ad_str error = ad_json_str(ad_json_get(run, "error"));
+    if (!is_over(run) && error.n && ad_buf_str(&f->waits).n == 0) {
+        ad_buf_fmt(&f->waits, "(waits: %.*s)", (int)(error.n < 40 ? error.n : 40), error.p);
+    }
 }
 
 static void count(struct follow *f, const struct ad_json *runs)
 {
     f->running = f->done = f->failed = 0;
-    f->seen = 0;
+    f->seen = f->expected_records = 0;
+    ad_buf_clear(&f->waits);
     AD_JSON_FOREACH (run, runs) {
-        if (!is_followed(f, run)) {
-            continue;
+        if (is_followed(f, run)) {
+            count_run(f, run);
         }
-        f->done += has_phase(run, "done");
-        f->failed += has_phase(run, "failed");
-        f->running += !is_over(run);
-        f->seen += number(run, "seen");
     }
     /* A run that has only begun is listed with its first checkpoint. */
     unsigned listed = f->running + f->done + f->failed;
     if (listed < f->expected) {
         f->running += (unsigned)f->expected - listed;
+        f->expected_records = -1;
     }
 }
 
@@ -119,12 +159,24 @@ static void print_runs(const struct follow *f, const struct ad_json *runs)
     (void)fflush(stdout);
 }
 
+/* How much of the rate limit's window is used just now. */
+static int ask_budget(struct follow *f)
+{
+    struct ad_remote_answer a;
+    int code = ad_remote_call(f->r, "GET", "/api/v1/status", AD_STR_NONE, &a);
+    if (code == AD_EXIT_OK) {
+        f->budget = number(ad_json_get(a.data, "attio"), "window_percent");
+    }
+    return code;
+}
+
 /* To the end of all runs that are followed. */
 static int follow(struct follow *f)
 {
     struct ad_remote_answer a;
     for (;;) {
-        int code = ad_remote_call(f->r, "GET", "/api/v1/sync", AD_STR_NONE, &a);
+        int code = f->bar ? ask_budget(f) : AD_EXIT_OK;
+        code = code ? code : ad_remote_call(f->r, "GET", "/api/v1/sync", AD_STR_NONE, &a);
         if (code) {
             return code;
         }
@@ -167,7 +219,11 @@ static int start_all(struct follow *f)
 {
     struct ad_remote_answer a;
     int code = look_around(f);
-    code = code ? code : ad_remote_call(f->r, "POST", "/api/v1/sync", AD_STR("{\"all\":true}"), &a);
+    code = code ? code
+                : ad_remote_call(f->r, "POST", "/api/v1/sync",
+                                 f->cli->dry_run ? AD_STR("{\"all\":true,\"dry_run\":true}")
+                                                 : AD_STR("{\"all\":true}"),
+                                 &a);
     if (code == AD_EXIT_OK) {
         int64_t runs = number(a.data, "runs");
         f->expected = runs < LISTED ? runs : LISTED;
@@ -192,7 +248,8 @@ static int start(struct follow *f)
         ad_cli_complain("there is no object of that name");
         return AD_EXIT_FAILED;
     }
-    int code = ad_remote_call(f->r, "POST", path, AD_STR("{}"), &a);
+    int code = ad_remote_call(f->r, "POST", path,
+                              f->cli->dry_run ? AD_STR("{\"dry_run\":true}") : AD_STR("{}"), &a);
     if (code == AD_EXIT_OK) {
         f->run_id = number(a.data, "run_id");
         f->expected = 1;
@@ -211,11 +268,13 @@ int ad_cmd_sync(const struct ad_cli *cli)
     if (code) {
         return code;
     }
+    ad_buf_init(&f.waits, 128);
     f.began_ms = ad_remote_now_ms(f.r);
     code = start(&f);
     if (code == AD_EXIT_OK && !cli->no_wait) {
         code = follow(&f);
     }
+    ad_buf_fini(&f.waits);
     ad_remote_close(f.r);
     return code;
 }

@@ -4,8 +4,18 @@
 #include "base/mem.h"
 #include "infra/store.h"
 
+#define DRY_MAX 16
+#define NAME_MAX_BYTES 256
+
+struct dry {
+    struct ad_sync_run run;
+    char object_id[40], object_slug[NAME_MAX_BYTES];
+};
+
 struct ad_sync_state {
     struct ad_store *store;
+    struct dry dry[DRY_MAX]; /* newest last, by id */
+    size_t dry_n;
 };
 
 static const char *const phase_names[] = {
@@ -60,8 +70,11 @@ static const struct ad_sql newest_sql = {
     .sqlite = "SELECT " COLUMN_NAMES " FROM attiod_sync_run WHERE object_id = $1"
               " ORDER BY id DESC LIMIT 1",
 };
+#define COL_EXPECTED COLUMNS /* one more, of the list */
 static const struct ad_sql list_sql = {
-    .sqlite = "SELECT " COLUMN_NAMES " FROM attiod_sync_run ORDER BY id DESC LIMIT 50",
+    .sqlite = "SELECT " COLUMN_NAMES ", (SELECT d.seen FROM attiod_sync_run d WHERE d.object_id ="
+              " r.object_id AND d.id < r.id AND d.phase = 4 ORDER BY d.id DESC LIMIT 1)"
+              " FROM attiod_sync_run r ORDER BY id DESC LIMIT 50",
 };
 
 static void values_of(const struct ad_sync_run *r, struct ad_value v[COLUMNS])
@@ -158,6 +171,25 @@ enum ad_err ad_sync_save(struct ad_sync_state *st, struct ad_sync_save *s)
     return AD_OK;
 }
 
+/* --- Dry runs --- */
+
+void ad_sync_keep_dry(struct ad_sync_state *st, const struct ad_sync_run *run)
+{
+    size_t at = 0;
+    while (at < st->dry_n && st->dry[at].run.id != run->id) {
+        at++;
+    }
+    if (at == DRY_MAX) {
+        memmove(st->dry, st->dry + 1, (DRY_MAX - 1) * sizeof(st->dry[0]));
+        at = --st->dry_n;
+    }
+    st->dry_n = at < st->dry_n ? st->dry_n : at + 1;
+    struct dry *d = &st->dry[at];
+    set_text(d->object_id, sizeof(d->object_id), run->object_id);
+    set_text(d->object_slug, sizeof(d->object_slug), run->object_slug);
+    d->run = *run;
+}
+
 /* --- Newest --- */
 
 static enum ad_err copy_run(const struct ad_value *row, struct ad_arena *arena,
@@ -191,6 +223,7 @@ enum ad_err ad_sync_newest(struct ad_sync_state *st, struct ad_str object_id,
 /* --- List --- */
 
 struct listing {
+    const struct ad_sync_state *st;
     struct ad_sync_list *l;
     struct ad_step step;
     struct ad_store_req req;
@@ -206,17 +239,25 @@ static void write_time(struct ad_json_writer *w, const char *key, int64_t ns)
     }
 }
 
-static void write_run(struct ad_json_writer *w, const struct ad_sync_run *r)
+/* expected: -1 is unknown */
+static void write_run(struct ad_json_writer *w, const struct ad_sync_run *r, int64_t expected)
 {
     ad_json_obj(w);
     ad_json_f_i64(w, "id", r->id);
     ad_json_f_str(w, "object", r->object_slug);
     ad_json_f_str(w, "object_id", r->object_id);
     ad_json_f_cstr(w, "phase", ad_sync_phase_name(r->phase));
+    ad_json_f_bool(w, "dry_run", r->dry_run);
     write_time(w, "started_at", r->started_ns);
     write_time(w, "finished_at", r->finished_ns);
     ad_json_f_i64(w, "pages", r->pages);
     ad_json_f_i64(w, "seen", r->seen);
+    ad_json_key(w, "expected");
+    if (expected >= 0) {
+        ad_json_w_i64(w, expected);
+    } else {
+        ad_json_w_null(w);
+    }
     ad_json_f_i64(w, "created", r->created);
     ad_json_f_i64(w, "updated", r->updated);
     ad_json_f_i64(w, "unchanged", r->unchanged);
@@ -227,15 +268,46 @@ static void write_run(struct ad_json_writer *w, const struct ad_sync_run *r)
     ad_json_end(w);
 }
 
-static enum ad_err write_runs(struct ad_buf *out, const struct ad_rows *rows)
+static int64_t expected_of(const struct ad_value *row)
+{
+    return row[COL_EXPECTED].type == AD_VALUE_I64 ? row[COL_EXPECTED].i64 : -1;
+}
+
+/* As many as the newest complete run of the same object saw. */
+static void write_dry(struct ad_json_writer *w, const struct dry *dry, const struct ad_rows *rows)
+{
+    struct ad_sync_run run = dry->run;
+    int64_t expected = -1;
+    run.object_id = ad_str_c(dry->object_id);
+    run.object_slug = ad_str_c(dry->object_slug);
+    for (size_t i = 0; i < rows->rows && expected < 0; i++) {
+        struct ad_sync_run r;
+        run_of(ad_row(rows, i), &r);
+        if (r.phase == AD_SYNC_DONE && ad_str_eq(r.object_id, run.object_id)) {
+            expected = r.seen;
+        }
+    }
+    write_run(w, &run, expected);
+}
+
+/* Both newest first. */
+static enum ad_err write_runs(const struct ad_sync_state *st, struct ad_buf *out,
+                              const struct ad_rows *rows)
 {
     struct ad_json_writer w;
+    size_t dry = st->dry_n;
     ad_json_write_init(&w, out);
     ad_json_arr(&w);
     for (size_t i = 0; i < rows->rows; i++) {
         struct ad_sync_run r;
         run_of(ad_row(rows, i), &r);
-        write_run(&w, &r);
+        for (; dry > 0 && st->dry[dry - 1].run.id > r.id; dry--) {
+            write_dry(&w, &st->dry[dry - 1], rows);
+        }
+        write_run(&w, &r, expected_of(ad_row(rows, i)));
+    }
+    for (; dry > 0; dry--) {
+        write_dry(&w, &st->dry[dry - 1], rows);
     }
     ad_json_end(&w);
     return ad_json_write_done(&w);
@@ -248,7 +320,7 @@ static void on_listed(struct ad_store_req *req)
     l->err = req->err;
     l->info = req->info;
     if (!l->err) {
-        l->err = l->info.code = write_runs(l->out, &req->rows);
+        l->err = l->info.code = write_runs(w->st, l->out, &req->rows);
     }
     l->impl = NULL;
     ad_free(w);
@@ -261,6 +333,7 @@ enum ad_err ad_sync_list(struct ad_sync_state *st, struct ad_sync_list *l)
     if (!w) {
         return ad_fail(&l->info, AD_ERR_NOMEM, "no memory to list syncs");
     }
+    w->st = st;
     w->l = l;
     w->step = (struct ad_step){ .sql = &list_sql };
     w->req = (struct ad_store_req){ .steps = &w->step, .steps_n = 1, .cb = on_listed };

@@ -25,7 +25,10 @@ static void blanks(struct cursor *c)
 static char peek(struct cursor *c)
 {
     blanks(c);
-    return c->p < c->end ? *c->p : '\0';
+    if (c->p == c->end) {
+        return '\0';
+    }
+    return *c->p;
 }
 
 static bool take(struct cursor *c, char what)
@@ -85,10 +88,9 @@ static struct masks masks_of(const char *p)
     struct masks m = { 0, 0, 0, 0 };
     const __m128i lower =
         _mm_set1_epi8(0x20); /* makes '[' of '{', ']' of '}', and of nothing else */
-    for (unsigned i = 0; i < 4; i++) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    for (unsigned at = 0; at < 64; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
         __m128i w = _mm_or_si128(v, lower);
-        unsigned at = 16 * i;
         __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
         __m128i back = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
         __m128i open = _mm_cmpeq_epi8(w, _mm_set1_epi8('{'));
@@ -194,8 +196,9 @@ static bool pass_nested(struct cursor *c)
 
 static bool pass_scalar(struct cursor *c)
 {
+    static const char ends[] = ",:]}[{\" \t\r\n";
     const char *start = c->p;
-    while (c->p < c->end && !memchr(",:]}[{\" \t\r\n", *c->p, 11)) {
+    while (c->p < c->end && *c->p && !strchr(ends, *c->p)) {
         c->p++;
     }
     return c->p > start;

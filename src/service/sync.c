@@ -31,11 +31,11 @@ void ad__sync_run_over(struct ad_sync *y)
     }
 }
 
-static struct ad__sync_run *run_of(struct ad_sync *y, const struct ad_object *o)
+static struct ad__sync_run *run_of(struct ad_sync *y, const struct ad_object *o, bool dry_run)
 {
     AD_LIST_FOREACH (l, &y->queue) {
         struct ad__sync_run *r = ad_container_of(l, struct ad__sync_run, link);
-        if (r->object == o) {
+        if (r->object == o && r->state.dry_run == dry_run) {
             return r;
         }
     }
@@ -44,11 +44,11 @@ static struct ad__sync_run *run_of(struct ad_sync *y, const struct ad_object *o)
 
 /* `from`: a run to resume, or NULL. */
 static enum ad_err run_new(struct ad_sync *y, const struct ad_object *o,
-                           const struct ad_sync_run *from, int64_t *id)
+                           const struct ad_sync_run *from, bool dry_run, int64_t *id)
 {
-    struct ad__sync_run *r = run_of(y, o);
+    struct ad__sync_run *r = run_of(y, o, dry_run);
     bool is_new = !r;
-    enum ad_err err = is_new ? ad__sync_run_new(y, o, from, &r) : AD_OK;
+    enum ad_err err = is_new ? ad__sync_run_new(y, o, from, dry_run, &r) : AD_OK;
     if (err) {
         return err;
     }
@@ -93,16 +93,20 @@ static enum ad_err usable(struct ad_service *s, struct ad_errinfo *info)
     return AD_OK;
 }
 
-enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, int64_t *run_id,
-                                  struct ad_errinfo *info)
+enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, bool dry_run,
+                                  int64_t *run_id, struct ad_errinfo *info)
 {
     enum ad_err err = usable(s, info);
     if (err) {
         return err;
     }
-    const struct ad_object *o = ad_schema_object(s->o.schema, object);
+    const struct ad_object *o = ad_schema_find(s->o.schema, object);
+    if (o && o->kind == AD_KIND_COMMENT) {
+        return ad_fail(info, AD_ERR_INVALID,
+                       "Attio lists comments for single records only: their events bring them");
+    }
     if (o) {
-        return run_new(s->sync, o, NULL, run_id);
+        return run_new(s->sync, o, NULL, dry_run, run_id);
     }
     size_t n;
     const char **list = slugs_of(s, &n);
@@ -115,33 +119,52 @@ enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, in
 
 static bool configured(const struct ad_service *s, const struct ad_object *o)
 {
-    if (o->gone) {
+    if (o->gone || o->kind == AD_KIND_COMMENT) {
         return false;
     }
     for (const char *const *c = s->o.sync_objects; c && *c; c++) {
-        if (ad_str_eq(ad_str_c(*c), o->slug) || ad_str_eq(ad_str_c(*c), o->id)) {
+        if (ad_schema_find(s->o.schema, ad_str_c(*c)) == o) {
             return true;
         }
     }
     return !s->o.sync_objects;
 }
 
-enum ad_err ad_service_sync_all(struct ad_service *s, unsigned *runs, struct ad_errinfo *info)
+/* The next one that is configured: records and entries first, then what hangs on them. */
+static const struct ad_object *next_object(const struct ad_service *s,
+                                           const struct ad_object *after)
+{
+    const struct ad_schema *schema = s->o.schema;
+    bool activity = after && after->kind > AD_KIND_LIST;
+    const struct ad_object *o = ad_schema_next(schema, after);
+    for (;;) {
+        for (; o; o = ad_schema_next(schema, o)) {
+            if ((o->kind > AD_KIND_LIST) == activity && configured(s, o)) {
+                return o;
+            }
+        }
+        if (activity) {
+            return NULL;
+        }
+        activity = true;
+        o = ad_schema_next(schema, NULL);
+    }
+}
+
+enum ad_err ad_service_sync_all(struct ad_service *s, bool dry_run, unsigned *runs,
+                                struct ad_errinfo *info)
 {
     enum ad_err err = usable(s, info);
     *runs = 0;
     if (err) {
         return err;
     }
-    AD_LIST_FOREACH (l, ad_schema_objects(s->o.schema)) {
-        const struct ad_object *o = ad_container_of(l, struct ad_object, link);
-        if (configured(s, o)) {
-            err = run_new(s->sync, o, NULL, NULL);
-            if (err) {
-                return ad_fail(info, err, "%s", ad_err_text(err));
-            }
-            (*runs)++;
+    for (const struct ad_object *o = next_object(s, NULL); o; o = next_object(s, o)) {
+        err = run_new(s->sync, o, NULL, dry_run, NULL);
+        if (err) {
+            return ad_fail(info, err, "%s", ad_err_text(err));
         }
+        (*runs)++;
     }
     return AD_OK;
 }
@@ -159,8 +182,9 @@ static const struct ad_sync_run *known_run(struct ad_sync *y, const struct ad_ob
 
 void ad__sync_load(struct ad_sync *y)
 {
-    AD_LIST_FOREACH (l, ad_schema_objects(y->s->o.schema)) {
-        const struct ad_object *o = ad_container_of(l, struct ad_object, link);
+    const struct ad_schema *schema = y->s->o.schema;
+    for (const struct ad_object *o = ad_schema_next(schema, NULL); o;
+         o = ad_schema_next(schema, o)) {
         struct known *k = ad_arena_zalloc(&y->arena, sizeof(*k));
         if (k && !ad_sync_newest(y->s->o.sync_state, o->id, &y->arena, &k->run)) {
             ad_list_push(&y->known, &k->link);
@@ -173,7 +197,7 @@ static void on_period(struct ad_timer *t)
     struct ad_sync *y = ad_container_of(t, struct ad_sync, period);
     struct ad_errinfo info = { 0 };
     unsigned runs;
-    enum ad_err err = ad_service_sync_all(y->s, &runs, &info);
+    enum ad_err err = ad_service_sync_all(y->s, false, &runs, &info);
     if (err) {
         ad_log(AD_LOG_WARN, "periodic_sync_not_started", AD_KE("error", err),
                AD_KC("detail", info.msg));
@@ -183,14 +207,13 @@ static void on_period(struct ad_timer *t)
 
 static void start_all(struct ad_sync *y)
 {
-    AD_LIST_FOREACH (l, ad_schema_objects(y->s->o.schema)) {
-        const struct ad_object *o = ad_container_of(l, struct ad_object, link);
+    for (const struct ad_object *o = next_object(y->s, NULL); o; o = next_object(y->s, o)) {
         const struct ad_sync_run *k = known_run(y, o);
-        if (!configured(y->s, o) || (k && k->phase == AD_SYNC_DONE)) {
+        if (k && k->phase == AD_SYNC_DONE) {
             continue;
         }
         bool resume = k && k->phase != AD_SYNC_FAILED;
-        enum ad_err err = run_new(y, o, resume ? k : NULL, NULL);
+        enum ad_err err = run_new(y, o, resume ? k : NULL, false, NULL);
         if (err) {
             ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
         }

@@ -42,6 +42,11 @@ static void to_mirror(struct ad__sync_check *c, bool gone)
     struct ad__sync_run *r = c->run;
     struct ad_service *s = r->sync->s;
     struct ad_str id = ad_str_c(c->id);
+    if (r->state.dry_run) {
+        r->state.deleted += gone;
+        check_ended(c, AD_OK, NULL);
+        return;
+    }
     c->apply = (struct ad_mirror_op){
         .object = r->object,
         .version = c->op.version,
@@ -65,7 +70,7 @@ static void on_checked(struct ad_records_op *op)
     if (op->err == AD_OK || op->err == AD_ERR_NOTFOUND) {
         to_mirror(c, op->err != AD_OK);
     } else if (op->err == AD_ERR_MERGING && r->merging >= MERGING_MAX) {
-        ad_log(AD_LOG_WARN, "sync_merge_left", AD_KS("object", r->object->slug));
+        ad_log(AD_LOG_WARN, "sync_merge_left", AD_KC("object", r->name));
         check_ended(c, AD_OK, NULL);
     } else {
         check_ended(c, op->err, op->info.msg);

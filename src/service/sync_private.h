@@ -13,6 +13,7 @@
 
 #include "service/sync.h"
 
+#include "attio/activity.h"
 #include "service_private.h"
 #include "sync_ids.h"
 
@@ -29,8 +30,8 @@ struct ad__sync_seen {
 };
 
 struct ad__sync_page {
-    struct ad__sync_seen items[AD__SYNC_PAGE];
-    unsigned n;
+    struct ad__sync_seen *items;
+    unsigned n, cap;
     unsigned again; /* of them, known from the page before */
     struct ad__sync_ids ids;
     int64_t version;
@@ -52,6 +53,7 @@ struct ad__sync_run {
     struct ad_list link; /* sync->queue */
     struct ad_sync *sync;
     const struct ad_object *object;
+    char name[256];           /* as operators call it */
     struct ad_sync_run state; /* as of the last page that was done */
     struct ad_records_op op;
     struct ad_mirror_op apply;
@@ -97,7 +99,7 @@ struct ad_sync {
 
 /* `from`: a run to go on with, or NULL. NOMEM; STORE: no number for it. */
 AD_MUST_CHECK enum ad_err ad__sync_run_new(struct ad_sync *y, const struct ad_object *o,
-                                           const struct ad_sync_run *from,
+                                           const struct ad_sync_run *from, bool dry_run,
                                            struct ad__sync_run **out);
 void ad__sync_run_free(struct ad__sync_run *r);
 /* Puts it into SQL; then the queue goes on. */

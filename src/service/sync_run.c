@@ -9,6 +9,9 @@
  * of overlap, and from its start again when the overlap differs. The tail is the last minute
  * once more: records that were committed late under an earlier time.
  *
+ * Notes, tasks and members cannot be asked for by time. They are walked as if all of them were one
+ * tie: by offset, with one of overlap.
+ *
  * What fails is tried again, after pauses that grow. Only what cannot get better ends a run. */
 #include "sync_private.h"
 
@@ -43,6 +46,7 @@ void ad__sync_run_free(struct ad__sync_run *r)
     ad_list_remove(&r->link);
     ad__sync_ids_fini(&r->boundary);
     ad__sync_ids_fini(&r->page.ids);
+    ad_free(r->page.items);
     ad_free(r->candidates);
     ad_free(r);
 }
@@ -52,9 +56,16 @@ void ad__sync_run_free(struct ad__sync_run *r)
 static void save(struct ad__sync_run *r, void (*cb)(struct ad_sync_save *s))
 {
     bool walks = r->state.phase == AD_SYNC_WALK;
+    int64_t unchanged = r->total - r->state.created - r->state.updated;
+    r->state.unchanged = unchanged > 0 ? unchanged : 0;
     r->state.seen = r->total - (walks ? (int64_t)r->boundary.n : 0);
     r->save = (struct ad_sync_save){ .run = &r->state, .cb = cb, .data = r };
     r->ops++;
+    if (r->state.dry_run) {
+        ad_sync_keep_dry(r->sync->s->o.sync_state, &r->state);
+        cb(&r->save);
+        return;
+    }
     r->save.err = ad_sync_save(r->sync->s->o.sync_state, &r->save);
     if (r->save.err) {
         cb(&r->save);
@@ -74,7 +85,7 @@ static void log_end(const struct ad__sync_run *r)
     const struct ad_sync_run *st = &r->state;
     bool done = st->phase == AD_SYNC_DONE;
     ad_log(done ? AD_LOG_INFO : AD_LOG_ERROR, done ? "sync_done" : "sync_failed",
-           AD_KS("object", r->object->slug), AD_KI("seen", st->seen), AD_KI("created", st->created),
+           AD_KC("object", r->name), AD_KI("seen", st->seen), AD_KI("created", st->created),
            AD_KI("updated", st->updated), AD_KI("unchanged", st->unchanged),
            AD_KI("deleted", st->deleted), AD_KI("pages", st->pages),
            AD_KI("ms", (st->finished_ns - st->started_ns) / AD_NS_PER_MS),
@@ -97,7 +108,7 @@ static void on_finish_saved(struct ad_sync_save *s)
     r->ops--;
     if (s->err && !y->closing) {
         uint64_t wait = pause_ms(r);
-        ad_log(AD_LOG_WARN, "sync_end_not_recorded", AD_KS("object", r->object->slug),
+        ad_log(AD_LOG_WARN, "sync_end_not_recorded", AD_KC("object", r->name),
                AD_KE("error", s->err), AD_KC("detail", s->info.msg), AD_KI("retry_in_ms", wait));
         ad_timer_start(y->s->o.timers, &r->timer, wait, on_finish_timer);
         return;
@@ -155,8 +166,8 @@ static void on_failure_saved(struct ad_sync_save *s)
         return;
     }
     uint64_t wait = pause_ms(r);
-    ad_log(AD_LOG_WARN, "sync_page_failed", AD_KS("object", r->object->slug),
-           AD_KE("error", r->err), AD_KC("detail", r->detail), AD_KI("retry_in_ms", wait));
+    ad_log(AD_LOG_WARN, "sync_page_failed", AD_KC("object", r->name), AD_KE("error", r->err),
+           AD_KC("detail", r->detail), AD_KI("retry_in_ms", wait));
     ad_timer_start(r->sync->s->o.timers, &r->timer, wait, on_run_timer);
 }
 
@@ -260,7 +271,7 @@ static bool advance(struct ad__sync_run *r)
         return true;
     }
     if (p->n > 0 && last_ns(r) == r->key_ns) {
-        st->offset += r->limit - 1;
+        st->offset += more ? r->limit - 1 : 0;
         r->overlap = p->items[p->n - 1].id;
     } else if (p->n > 0) {
         key_set(r, last_ns(r));
@@ -280,10 +291,7 @@ static enum ad_err count(struct ad__sync_run *r)
     if (st->phase == AD_SYNC_TAIL) {
         r->total += r->created;
     } else if (!p->mismatch) {
-        int64_t fresh = p->n - p->again;
-        int64_t same = fresh - r->created - r->updated;
-        st->unchanged += same > 0 ? same : 0;
-        r->total += fresh;
+        r->total += p->n - p->again;
     }
     st->pages++;
     st->created += r->created;
@@ -315,7 +323,7 @@ void ad__sync_page_done(struct ad__sync_run *r)
     }
     r->nonsense = r->merging = 0;
     st->error[0] = '\0';
-    if (!more && st->phase == AD_SYNC_WALK && r->key_ns != INT64_MIN) {
+    if (!more && st->phase == AD_SYNC_WALK && r->key_ns != INT64_MIN && !st->dry_run) {
         tail_begin(r);
         more = true;
     }
@@ -330,6 +338,26 @@ void ad__sync_page_done(struct ad__sync_run *r)
 }
 
 /* ---- a page ------------------------------------------------------------------------------ */
+
+static bool is_flat(const struct ad__sync_run *r)
+{
+    return r->object->kind > AD_KIND_LIST;
+}
+
+/* The next place on the page; NULL: no memory. */
+static struct ad__sync_seen *item_new(struct ad__sync_page *p)
+{
+    if (p->n == p->cap) {
+        unsigned cap = p->cap ? 2 * p->cap : AD__SYNC_PAGE;
+        struct ad__sync_seen *more = ad_resize(p->items, cap * sizeof(*more));
+        if (!more) {
+            return NULL;
+        }
+        p->items = more;
+        p->cap = cap;
+    }
+    return &p->items[p->n];
+}
 
 static const char *fault_of(const struct ad__sync_run *r, const struct ad__sync_seen *s)
 {
@@ -348,13 +376,18 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
         p->fault = p->fault ? p->fault : "Attio's answer is longer than was asked for";
         return;
     }
-    struct ad__sync_seen *s = &p->items[p->n];
-    if (!ad__sync_id_of(record_id, &s->id) || !ad_time_parse(created_at, &s->ns)) {
+    struct ad__sync_seen *s = item_new(p);
+    if (!s) {
+        ad__sync_note(r, AD_ERR_NOMEM, NULL); /* told when it has been applied */
+        return;
+    }
+    s->ns = INT64_MIN;
+    if (!ad__sync_id_of(record_id, &s->id) || (!is_flat(r) && !ad_time_parse(created_at, &s->ns))) {
         p->fault = "Attio's answer has a record without a time of creation";
         return;
     }
     p->fault = fault_of(r, s);
-    ad__sync_note(r, ad__sync_ids_add(&p->ids, &s->id), NULL); /* told when it has been applied */
+    ad__sync_note(r, ad__sync_ids_add(&p->ids, &s->id), NULL);
     p->again += ad__sync_ids_has(&r->boundary, &s->id);
     p->mismatch = r->state.offset > 0 &&
                   (p->n == 0 ? memcmp(&s->id, &r->overlap, sizeof(s->id)) != 0 : p->mismatch);
@@ -397,6 +430,7 @@ static void on_page(struct ad_records_op *op)
         .accurate_ns = op->accurate_ns,
         .workspace_id = ad_account_workspace_id(s->o.account),
         .bulk = true,
+        .dry = r->state.dry_run,
         .on_record = on_record,
         .cb = on_applied,
         .data = r,
@@ -408,14 +442,23 @@ static void on_page(struct ad_records_op *op)
     }
 }
 
-static void page_next(struct ad__sync_run *r)
+static enum ad_err page_ask(struct ad__sync_run *r)
 {
-    struct ad_service *s = r->sync->s;
-    struct ad_records_page page = {
+    struct ad_records *records = r->sync->s->o.records;
+    if (is_flat(r)) {
+        const struct ad_activity_page page = { .limit = r->limit, .offset = r->state.offset };
+        return ad_activity_page(records, &r->op, &page);
+    }
+    const struct ad_records_page page = {
         .from = *r->state.key ? ad_str_c(r->state.key) : AD_STR_NONE,
         .limit = r->limit,
         .offset = r->state.offset,
     };
+    return ad_records_page(records, &r->op, &page);
+}
+
+static void page_next(struct ad__sync_run *r)
+{
     r->err = AD_OK;
     if (r->object->gone) {
         run_finish(r, AD_SYNC_FAILED, final_text(AD_ERR_NOTFOUND));
@@ -426,7 +469,7 @@ static void page_next(struct ad__sync_run *r)
     };
     r->ops++;
     r->state.calls++;
-    enum ad_err err = ad_records_page(s->o.records, &r->op, &page);
+    enum ad_err err = page_ask(r);
     if (err) {
         (void)ad__sync_op_ended(r, err, NULL);
     }
@@ -443,19 +486,46 @@ static enum ad_err run_resume(struct ad__sync_run *r, const struct ad_sync_run *
     return has_key || !*from->key ? AD_OK : AD_ERR_CORRUPT;
 }
 
-enum ad_err ad__sync_run_new(struct ad_sync *y, const struct ad_object *o,
-                             const struct ad_sync_run *from, struct ad__sync_run **out)
+/* Members come all at once. */
+static unsigned limit_of(enum ad_kind kind)
+{
+    switch (kind) {
+    case AD_KIND_NOTE:
+        return AD_ACTIVITY_NOTES_MAX;
+    case AD_KIND_TASK:
+        return AD_ACTIVITY_TASKS_MAX;
+    case AD_KIND_MEMBER:
+        return UINT32_MAX;
+    default:
+        return AD__SYNC_PAGE;
+    }
+}
+
+static struct ad__sync_run *run_zero(struct ad_sync *y, const struct ad_object *o)
 {
     struct ad__sync_run *r = ad_zalloc(sizeof(*r));
     if (!r) {
-        return AD_ERR_NOMEM;
+        return NULL;
     }
     r->sync = y;
     r->object = o;
-    r->limit = AD__SYNC_PAGE;
+    r->limit = limit_of(o->kind);
     r->key_ns = INT64_MIN;
+    text_set(r->name, sizeof(r->name), o->kind == AD_KIND_LIST ? "list_" : "");
+    text_set(r->name + strlen(r->name), sizeof(r->name) - strlen(r->name), o->slug.p);
     for (unsigned i = 0; i < AD__SYNC_CHECKS; i++) {
         r->checks[i].run = r;
+    }
+    return r;
+}
+
+enum ad_err ad__sync_run_new(struct ad_sync *y, const struct ad_object *o,
+                             const struct ad_sync_run *from, bool dry_run,
+                             struct ad__sync_run **out)
+{
+    struct ad__sync_run *r = run_zero(y, o);
+    if (!r) {
+        return AD_ERR_NOMEM;
     }
     enum ad_err err = AD_OK;
     if (from) {
@@ -470,7 +540,8 @@ enum ad_err ad__sync_run_new(struct ad_sync *y, const struct ad_object *o,
         return err;
     }
     r->state.object_id = o->id;
-    r->state.object_slug = o->slug;
+    r->state.object_slug = ad_str_c(r->name);
+    r->state.dry_run = dry_run;
     *out = r;
     return AD_OK;
 }
@@ -497,7 +568,7 @@ void ad__sync_run_go(struct ad__sync_run *r)
     if (r->state.phase == AD_SYNC_IDLE) {
         r->state.phase = AD_SYNC_WALK;
     }
-    ad_log(AD_LOG_INFO, "sync_started", AD_KS("object", r->object->slug),
+    ad_log(AD_LOG_INFO, "sync_started", AD_KC("object", r->name),
            AD_KB("resumed", r->state.pages > 0));
     page_next(r);
 }

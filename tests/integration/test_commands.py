@@ -39,6 +39,16 @@ class RunningServer(unittest.TestCase):
         self.assertEqual(code, 0, err)
         self.assertIn("20 seen", out)
 
+    def test_a_dry_run_counts_and_changes_nothing(self):
+        code, out, err = self.command("sync", "deals", "--dry-run")
+        self.assertEqual(code, 0, err)
+        last = json.loads(out.splitlines()[-1])
+        self.assertEqual((last["object"], last["phase"], last["dry_run"]), ("deals", "done", True))
+        self.assertEqual((last["seen"], last["created"] + last["updated"] + last["deleted"]), (last["expected"], 0))
+        code, out, err = self.command("sync", "--all", "--dry-run", "--output", "text")
+        self.assertEqual(code, 0, err)
+        self.assertIn("0 to be deleted", out)
+
     def test_an_unknown_object_is_named_with_the_near_one(self):
         code, _, err = self.command("sync", "peple")
         self.assertEqual(code, 1)

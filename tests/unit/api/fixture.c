@@ -112,11 +112,12 @@ enum ad_err ad_service_status(struct ad_service *s, struct ad_service_query *q)
     return ask("status", &q->info, end, q);
 }
 
-enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, int64_t *run_id,
-                                  struct ad_errinfo *info)
+enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, bool dry_run,
+                                  int64_t *run_id, struct ad_errinfo *info)
 {
     (void)s;
     the_double.asked = "sync_start";
+    the_double.dry_run = dry_run;
     keep(the_double.object, sizeof(the_double.object), object);
     if (the_double.refuse) {
         return ad_fail(info, the_double.refuse, "%s", the_double.message ? the_double.message : "");
@@ -125,10 +126,12 @@ enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, in
     return AD_OK;
 }
 
-enum ad_err ad_service_sync_all(struct ad_service *s, unsigned *runs, struct ad_errinfo *info)
+enum ad_err ad_service_sync_all(struct ad_service *s, bool dry_run, unsigned *runs,
+                                struct ad_errinfo *info)
 {
     (void)s;
     the_double.asked = "sync_all";
+    the_double.dry_run = dry_run;
     if (the_double.refuse) {
         return ad_fail(info, the_double.refuse, "%s", the_double.message ? the_double.message : "");
     }

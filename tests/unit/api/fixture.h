@@ -23,6 +23,7 @@ struct double_service {
     struct ad_events_query events; /* as asked */
     char state[32], type[64], subject[64], since[64], object[64], id[64];
     bool replace, ready;
+    bool dry_run; /* of a sync */
     enum ad_health health;
     int64_t next_before, changed;
     unsigned accepted, duplicate;

@@ -228,6 +228,48 @@ static bool answer_fault(struct service_fixture *s, const struct request *r, str
     return false;
 }
 
+static void add_note(struct page *p, const struct record *r)
+{
+    char at[AD_TIME_MAX];
+    ad_time_format(r->created_ns, 9, at);
+    ADD(p,
+        "{\"id\":{\"workspace_id\":\"" WORKSPACE "\",\"note_id\":\"%s\"},\"title\":\"%s\","
+        "\"parent_object\":\"people\",\"created_at\":\"%s\"}",
+        record_id(r->n), r->name, at);
+}
+
+/* Notes are the records of object NOTES; tasks and members there are none. */
+static void answer_notes(struct service_fixture *s, const struct request *r, struct answer *a)
+{
+    struct page p = page_new(s, a);
+    const char *query = strchr(r->line, '?');
+    unsigned id = query ? 0 : (unsigned)strtoul(strrchr(r->line, '-') + 1, NULL, 10);
+    const struct record *one = query ? NULL : record_of(s, NOTES, id);
+    if (!query && (!one || one->state != REC_LIVE)) {
+        s->gets++;
+        a->status = 404;
+        ADD(&p, "{\"status_code\":404,\"type\":\"invalid_request_error\",\"code\":\"not_found\"}");
+        return;
+    }
+    unsigned left = query ? (unsigned)strtoul(strstr(query, "limit=") + 6, NULL, 10) : 1;
+    unsigned skip = query ? (unsigned)strtoul(strstr(query, "offset=") + 7, NULL, 10) : 0;
+    ADD(&p, query ? "{\"data\":[" : "{\"data\":");
+    for (unsigned i = 0; i < s->records_n && left > 0; i++) {
+        const struct record *note = &s->records[i];
+        if (note->object != NOTES || note->state != REC_LIVE || (one && note != one)) {
+            continue;
+        }
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        ADD(&p, "%s", p.at[-1] == '[' || one ? "" : ",");
+        add_note(&p, note);
+        left--;
+    }
+    ADD(&p, query ? "]}" : "}");
+}
+
 static void answer(struct service_fixture *s, const struct request *r, struct answer *a)
 {
     if (strcmp(r->line, "GET /v2/self") == 0) {
@@ -245,7 +287,12 @@ static void answer(struct service_fixture *s, const struct request *r, struct an
             return;
         }
     }
-    if (strcmp(r->line, "GET /v2/lists") == 0) {
+    if (strstr(r->line, "/v2/notes")) {
+        answer_notes(s, r, a);
+        return;
+    }
+    if (strcmp(r->line, "GET /v2/lists") == 0 || strstr(r->line, "GET /v2/tasks") ||
+        strstr(r->line, "GET /v2/workspace_members")) {
         a->body = "{\"data\":[]}";
         return;
     }

@@ -30,6 +30,7 @@
 #define WORKSPACE "14beef7a-99f7-4534-a87e-70b564330a4c"
 #define SECRET "0c4f7f1b5a9e8d3c2b1a0f9e8d7c6b5a"
 
+enum { NOTES = 100 }; /* as the object of a record */
 enum { OBJECTS_MAX = 3, RECORDS_MAX = 3200, FAULTS_MAX = 8, ANSWERS = 8, ANSWER_MAX = 1 << 19 };
 
 enum record_state {

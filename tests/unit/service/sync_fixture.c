@@ -4,7 +4,9 @@ struct service_fixture s;
 
 void setup(void)
 {
+    static const char *const people[] = { "people", NULL };
     service_fixture_open(&s);
+    s.opts.sync_objects = people;
 }
 
 void teardown(void)
@@ -36,7 +38,7 @@ int64_t start(void)
 {
     struct ad_errinfo info = { .code = AD_OK };
     int64_t id = 0;
-    enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), &id, &info);
+    enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), false, &id, &info);
     ck_assert_msg(err == AD_OK, "%s", info.msg);
     ck_assert_int_gt(id, 0);
     return id;

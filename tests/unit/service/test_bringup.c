@@ -164,7 +164,7 @@ START_TEST(switched_off_nothing_is_asked_and_events_are_stored)
     ck_assert_uint_eq(s.f.sv.n, 0);
     ck_assert_int_eq(pending(&s), 1);
     struct ad_errinfo info = { .code = AD_OK };
-    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), NULL, &info),
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info),
                      AD_ERR_DISABLED);
 }
 END_TEST

@@ -285,7 +285,7 @@ START_TEST(while_closing_no_question_begins_and_those_under_way_are_answered)
     struct ad_service_query q = { .out = &out, .cb = on_answer };
     ck_assert_int_eq(ad_service_status(s.service, &q), AD_ERR_CLOSED);
     ck_assert_int_eq(ad_service_sync_list(s.service, &q), AD_ERR_CLOSED);
-    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), NULL, &info),
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info),
                      AD_ERR_CLOSED);
     pass_until(&s, is_answered, NULL);
     world_until_true(&s.f.w, &closed);

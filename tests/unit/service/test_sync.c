@@ -288,7 +288,7 @@ START_TEST(allocation_that_fails_anywhere_delays_the_run_or_fails_it)
         struct ad_errinfo info = { .code = AD_OK };
         ad_buf_clear(&s.f.w.log);
         heap_fail(i, i % 2 ? 3 : 1);
-        enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), NULL, &info);
+        enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info);
         if (!err) {
             pass_until(&s, is_over, NULL);
         }
@@ -335,6 +335,8 @@ START_TEST(run_that_was_interrupted_goes_on_where_it_was)
     s.faults_n = 0;
     up();
     done(1400);
+    ck_assert_int_eq(newest("unchanged"), 0);
+    ck_assert_int_eq(newest("created"), 1400);
     ck_assert_int_eq(mirror_count(&s, "1"), 1400);
     ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run"), 1);
     service_fixture_stop(&s);
@@ -359,11 +361,12 @@ START_TEST(close_while_a_page_pauses_and_others_wait)
 {
     struct ad_errinfo info = { .code = AD_OK };
     unsigned runs = 0;
+    s.opts.sync_objects = NULL;
     s.objects_n = 3;
     up();
     fault_add(&s, "/query", UINT_MAX, 500);
-    ck_assert_int_eq(ad_service_sync_all(s.service, &runs, &info), AD_OK);
-    ck_assert_uint_eq(runs, 3);
+    ck_assert_int_eq(ad_service_sync_all(s.service, false, &runs, &info), AD_OK);
+    ck_assert_uint_eq(runs, 3 + 3); /* notes, tasks and members */
     world_advance(&s.f.w, 100);
     service_fixture_stop(&s);
 }
@@ -374,13 +377,14 @@ END_TEST
 static bool two_are_done(void *ctx)
 {
     (void)ctx;
-    return fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run WHERE phase = 4") == 2;
+    return fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run WHERE phase = 4") == 5;
 }
 
 START_TEST(asking_twice_joins_the_run_and_objects_take_turns)
 {
     struct ad_errinfo info = { .code = AD_OK };
     unsigned runs = 0;
+    s.opts.sync_objects = NULL;
     s.objects_n = 2;
     records_add(3);
     record_put(&s, 1, 9, "acme");
@@ -388,12 +392,12 @@ START_TEST(asking_twice_joins_the_run_and_objects_take_turns)
     s.f.sv.most_in_flight = 0;
     int64_t id = start();
     ck_assert_int_eq(start(), id);
-    ck_assert_int_eq(ad_service_sync_all(s.service, &runs, &info), AD_OK);
-    ck_assert_uint_eq(runs, 2);
+    ck_assert_int_eq(ad_service_sync_all(s.service, false, &runs, &info), AD_OK);
+    ck_assert_uint_eq(runs, 2 + 3);
     pass_until(&s, two_are_done, NULL);
     ck_assert_uint_eq(s.f.sv.most_in_flight, 1);
     ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM companies"), 1);
-    ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run WHERE phase = 4"), 2);
+    ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run WHERE phase = 4"), 5);
 }
 END_TEST
 
@@ -421,14 +425,78 @@ START_TEST(what_cannot_be_synced_is_refused_with_a_reason)
     int64_t id;
     fault_add(&s, "/v2/self", 1, 500)->act = ACT_HANG;
     service_fixture_start(&s);
-    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), &id, &info), AD_ERR_BUSY);
-    ck_assert_int_eq(ad_service_sync_all(s.service, &runs, &info), AD_ERR_BUSY);
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), false, &id, &info),
+                     AD_ERR_BUSY);
+    ck_assert_int_eq(ad_service_sync_all(s.service, false, &runs, &info), AD_ERR_BUSY);
     service_fixture_stop(&s);
     s.faults_n = 0;
     up();
-    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("poeple"), &id, &info),
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("poeple"), false, &id, &info),
                      AD_ERR_NOTFOUND);
     ck_assert_ptr_nonnull(strstr(info.msg, "did you mean 'people'?"));
+}
+END_TEST
+
+/* ---- dry runs and other kinds ------------------------------------------------------------ */
+
+static bool dry_is_over(void *ctx)
+{
+    (void)ctx;
+    return world_logged(&s.f.w, "sync_done");
+}
+
+static void dry_run(const char *object)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    int64_t id;
+    ck_assert_int_eq(ad_service_sync_start(s.service, ad_str_c(object), true, &id, &info), AD_OK);
+    pass_until(&s, dry_is_over, NULL);
+}
+
+static void assert_listed(const char *part);
+
+START_TEST(dry_run_says_what_would_happen_and_changes_nothing)
+{
+    records_add(1203);
+    up();
+    sync_all_of(1203);
+    (void)record_put(&s, 0, 7, "changed");
+    (void)record_put(&s, 0, 8, "changed");
+    (void)record_put(&s, 0, 1204, "new");
+    record_of(&s, 0, 900)->state = REC_GONE;
+    int64_t before = fixture_i64(&s.f, "SELECT sum(_version) FROM people");
+    dry_run("people");
+    assert_listed("\"dry_run\":true");
+    assert_listed("\"seen\":1203,\"expected\":1203,\"created\":1,\"updated\":2,"
+                  "\"unchanged\":1200,\"deleted\":1");
+    ck_assert_int_eq(fixture_i64(&s.f, "SELECT sum(_version) FROM people"), before);
+    ck_assert_int_eq(mirror_count(&s, "_deleted_at IS NULL"), 1203);
+    ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM attiod_sync_run"), 1);
+    ad_buf_clear(&s.f.w.log);
+    start();
+    done(1203);
+    ck_assert_int_eq(newest("created") + newest("updated") * 10 + newest("deleted") * 100, 121);
+}
+END_TEST
+
+START_TEST(notes_are_walked_by_offset_and_what_is_gone_is_found)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    for (unsigned i = 1; i <= 120; i++) {
+        record_put(&s, NOTES, i, "note");
+    }
+    up();
+    for (unsigned round = 0; round < 2; round++) {
+        ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("notes"), false, NULL, &info),
+                         AD_OK);
+        done(120 - 2 * round);
+        ck_assert_int_eq(fixture_i64(&s.f, "SELECT count(*) FROM notes_live"), 120 - 2 * round);
+        record_of(&s, NOTES, 3)->state = record_of(&s, NOTES, 120)->state = REC_GONE;
+    }
+    ck_assert_int_eq(newest("deleted"), 2);
+    ck_assert_int_eq(newest("unchanged"), 118);
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("comments"), false, NULL, &info),
+                     AD_ERR_INVALID);
 }
 END_TEST
 
@@ -459,6 +527,19 @@ START_TEST(runs_are_listed_and_close_waits_for_the_list)
 }
 END_TEST
 
+static void assert_listed(const char *part)
+{
+    bool listed = false;
+    struct ad_buf out;
+    ad_buf_init(&out, 1 << 16);
+    struct ad_service_query q = { .out = &out, .cb = on_listed, .data = &listed };
+    ck_assert_int_eq(ad_service_sync_list(s.service, &q), AD_OK);
+    world_until_true(&s.f.w, &listed);
+    ck_assert_msg(ad_str_contains(ad_buf_str(&out), ad_str_c(part)), "%.*s",
+                  AD_FMT(ad_buf_str(&out)));
+    ad_buf_fini(&out);
+}
+
 static Suite *sync_suite(void)
 {
     const TTest *const tests[] = {
@@ -477,6 +558,8 @@ static Suite *sync_suite(void)
         asking_twice_joins_the_run_and_objects_take_turns,
         configured_objects_are_synced_at_start_and_again_each_period,
         what_cannot_be_synced_is_refused_with_a_reason,
+        dry_run_says_what_would_happen_and_changes_nothing,
+        notes_are_walked_by_offset_and_what_is_gone_is_found,
         runs_are_listed_and_close_waits_for_the_list,
     };
     Suite *suite = suite_create("sync");

@@ -190,7 +190,7 @@ START_TEST(allocation_that_fails_anywhere_only_delays_deletions)
         ad_buf_clear(&s.f.w.log);
         record_of(&s, 0, 2)->state = i % 2 ? REC_GONE : REC_LIVE;
         heap_fail(i, i % 2 ? 3 : 1);
-        enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), NULL, &info);
+        enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info);
         if (!err) {
             pass_until(&s, is_over, NULL);
         }
