@@ -2,6 +2,8 @@
 
 #define BACKOFF_BASE_MS 500
 #define BACKOFF_CAP_MS 60000
+/* Asked for at once, and as many again: the pause after the query grows by its usual length. */
+#define MANY_IDS 64
 
 static void source_next(struct source *s);
 
@@ -392,13 +394,15 @@ static void on_answer(struct ad_records_op *op)
 /* ---- the query --------------------------------------------------------------------------- */
 
 /* Milliseconds to wait so that queries stay apart once half the window is used: ids gather
- * meanwhile, calls are saved. */
+ * meanwhile, calls are saved. A query for many is followed by a longer wait: in a storm the same
+ * records come again and again, and however long it lasts, they are not asked for at every turn. */
 static uint64_t pacing_ms(const struct ad_pull *p)
 {
     if (ad_client_window_percent(p->o.client) < 50) {
         return 0;
     }
-    unsigned apart = ad_client_interval_ms(p->o.client) / ad_client_interval_cap(p->o.client) + 1;
+    uint64_t apart = ad_client_interval_ms(p->o.client) / ad_client_interval_cap(p->o.client) + 1;
+    apart *= 1 + p->last_query_ids / MANY_IDS;
     uint64_t since = ad_mono_ms(p->o.clock) - p->last_query_ms;
     return since < apart ? apart - since : 0;
 }
@@ -446,6 +450,7 @@ static void source_next(struct source *s)
     }
     s->busy = true;
     p->last_query_ms = ad_mono_ms(p->o.clock);
+    p->last_query_ids = n;
     if (s->by_get) {
         ad__source_flight_clear(s);
         ad_list_move(&s->confirm, &s->batch);

@@ -32,7 +32,7 @@ void world_close(struct world *w);
 
 /* Passes time, deadline by deadline in order, each with the turns its consequences need. */
 void world_advance(struct world *w, uint64_t ms);
-/* Turns until cond; fails the test when it does not come true within 10 s of real time. */
+/* Turns until cond; fails the test when it does not come true within 40 s of real time. */
 void world_until(struct world *w, bool (*cond)(void *ctx), void *ctx);
 /* The usual conditions: a flag set, a counter reached. */
 void world_until_true(struct world *w, const bool *flag);
