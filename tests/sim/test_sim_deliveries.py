@@ -157,7 +157,7 @@ class Misfortune(DeliveryTest):
         first, second = self.made(2)
         self.settled()
         self.assertEqual(self.arrived(), [second, first])
-        self.assertGreaterEqual(self.target.got[1][0] - start, 0.3)
+        self.assertGreaterEqual(self.target.got[1][0] - start, 0.29)
 
     def test_out_of_order(self):
         self.hook("record.created")
