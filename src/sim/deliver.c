@@ -84,7 +84,7 @@ static struct ad_http_client *open_client(struct ad_sim_webhooks *ws, struct ad_
     if (!ad_sim_url_parse(ad_str_c(t->url), &tls, &opts.origin, &t->path) || (tls && !ws->dialer)) {
         return NULL;
     }
-    opts.dialer = tls ? ws->dialer : NULL;
+    opts.dialer = tls ? ws->dialer : ws->plain;
     AD_ASSERT(ad_http_client_open(ws->loop, &opts, &client) == AD_OK);
     ws->clients_open++;
     return client;

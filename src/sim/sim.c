@@ -363,6 +363,7 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     ad_sim_webhooks_open(&sim->webhooks, loop, &sim->store, opts->seed);
     sim->webhooks.rate_per_url = opts->rate_per_url;
     sim->webhooks.faults = &sim->faults;
+    sim->webhooks.plain = opts->dialer;
     sim->store.on_event = ad_sim_webhooks_on_event;
     sim->store.on_event_ctx = &sim->webhooks;
     ad_sim_limits_init(&sim->limits, opts->limits);
@@ -372,14 +373,18 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     mount_all(sim);
 }
 
-static void on_accept(void *ctx, struct ad_stream *s)
+void ad_sim_adopt(struct ad_sim *sim, struct ad_stream *s)
 {
-    struct ad_sim *sim = ctx;
     if (sim->tls && ad_tls_server_wrap(sim->tls, s, &s)) {
         ad_stream_close(s, NULL);
         return;
     }
     ad_http_server_adopt(sim->server, ad_sim_wire_new(&sim->wires, s));
+}
+
+static void on_accept(void *ctx, struct ad_stream *s)
+{
+    ad_sim_adopt(ctx, s);
 }
 
 /* Without --tls-ca nothing is believed, and deliveries to https: targets fail. */
@@ -400,10 +405,9 @@ static enum ad_err open_tls(struct ad_sim *sim, const struct ad_sim_opts *opts,
     return err;
 }
 
-enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *sim_opts,
-                          struct ad_errinfo *info)
+enum ad_err ad_sim_serve(struct ad_sim *sim, const struct ad_sim_opts *sim_opts,
+                         struct ad_errinfo *info)
 {
-    char address[300];
     struct ad_http_server_opts opts = { .name = "attio-sim",
                                         .registry = sim->front,
                                         .limits = ad_http_limits_default };
@@ -414,9 +418,16 @@ enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *sim_opts
     if (err) {
         return ad_fail(info, err, "no server");
     }
-    err = open_tls(sim, sim_opts, info);
-    err = err ? err
-              : ad_listen(sim->loop, &sim_opts->listen, 1024, on_accept, sim, &sim->listener, info);
+    return open_tls(sim, sim_opts, info);
+}
+
+enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *opts,
+                          struct ad_errinfo *info)
+{
+    char address[300];
+    enum ad_err err = ad_sim_serve(sim, opts, info);
+    err =
+        err ? err : ad_listen(sim->loop, &opts->listen, 1024, on_accept, sim, &sim->listener, info);
     if (err) {
         return err;
     }

@@ -2,7 +2,10 @@
  *
  * The HTTP server knows a single route for everything. Behind it stand, in this order: the trace,
  * faults, the table of Attio's endpoints (an unknown one is Attio's own 404), authentication, rate
- * limits, the handler. /_sim/ is answered before all that. */
+ * limits, the handler. /_sim/ is answered before all that.
+ *
+ * It needs no process of its own: a test opens it on its own loop, whose clock may be turned by hand,
+ * serves connections in memory (ad_sim_adopt) and has deliveries dial what it likes (opts.dialer). */
 #ifndef AD_SIM_SIM_H
 #define AD_SIM_SIM_H
 
@@ -189,6 +192,7 @@ struct ad_sim_opts {
     bool merge_old;
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
     const char *tls_ca;             /* who vouches for https: targets of deliveries; NULL: nobody */
+    struct ad_dialer *dialer;       /* how http: targets are reached; NULL: TCP */
 };
 
 struct ad_sim {
@@ -225,7 +229,12 @@ enum ad_sim_auth ad_sim_authenticate(const struct ad_sim *sim, const struct ad_e
 void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_opts *opts);
 /* ad_route_cb: answers one exchange, now or when its latency has passed. */
 void ad_sim_handle(void *ctx, struct ad_exchange *x);
-/* Opens the server at opts->listen and logs `listening`. */
+/* Opens the server without a network: connections come by ad_sim_adopt. */
+AD_MUST_CHECK enum ad_err ad_sim_serve(struct ad_sim *sim, const struct ad_sim_opts *opts,
+                                       struct ad_errinfo *info);
+/* One connection, taken over: a socket's or one in memory. */
+void ad_sim_adopt(struct ad_sim *sim, struct ad_stream *s);
+/* The same, and listens at opts->listen; logs `listening`. */
 AD_MUST_CHECK enum ad_err ad_sim_listen(struct ad_sim *sim, const struct ad_sim_opts *opts,
                                         struct ad_errinfo *info);
 /* Finishes what has begun, then closes; `done` when nothing is open. */

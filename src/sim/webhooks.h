@@ -78,6 +78,7 @@ struct ad_sim_webhooks {
     struct ad_list held;    /* messages that a fault holds back */
     struct ad_sim_faults *faults;
     struct ad_dialer *dialer; /* to https: targets; NULL: their deliveries fail */
+    struct ad_dialer *plain;  /* to http: targets; NULL: TCP */
     bool closing;
     size_t clients_open;
     void (*closed)(void *ctx);
