@@ -50,7 +50,7 @@ struct ad_stream {
     ad_read_cb on_read;
     ad_closed_cb on_closed;
     bool closing;
-    bool abrupt; /* set by the owner: a close resets the connection (TCP only) */
+    bool abrupt; /* set by the owner: a close resets the connection (TCP, and TLS over it) */
     void *data;  /* the owner's */
 };
 

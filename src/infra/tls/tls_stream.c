@@ -621,6 +621,16 @@ static void on_lower_closed(struct ad_stream *lower)
     ad_free(t);
 }
 
+/* As far as one attempt goes: nobody waits for it. */
+static void say_goodbye(struct ad__tls *t)
+{
+    notify(t);
+    if (!t->lower_busy && !t->broken && ad_buf_len(&t->out)) {
+        struct ad_str out = ad_buf_str(&t->out);
+        ad_stream_try_write(t->lower, &out, 1);
+    }
+}
+
 static void tls_close(struct ad_stream *s)
 {
     struct ad__tls *t = of(s);
@@ -629,10 +639,9 @@ static void tls_close(struct ad_stream *s)
     }
     ad_timer_stop(ad_loop_timers(t->side->loop), &t->deadline);
     ad_loop_unpost(&t->post);
-    notify(t);
-    if (!t->lower_busy && !t->broken && ad_buf_len(&t->out)) {
-        struct ad_str out = ad_buf_str(&t->out);
-        ad_stream_try_write(t->lower, &out, 1);
+    t->lower->abrupt = s->abrupt;
+    if (!s->abrupt) {
+        say_goodbye(t);
     }
     ad_stream_close(t->lower, on_lower_closed);
 }
