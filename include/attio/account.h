@@ -43,6 +43,10 @@ void ad_account_close(struct ad_account *a);
 struct ad_str ad_account_workspace_id(const struct ad_account *a);
 struct ad_str ad_account_workspace_slug(const struct ad_account *a);
 
+/* The client has another key: asks who it belongs to. Until that is answered the client holds its
+ * other calls back; where Attio gives no answer they go, and it is asked again. */
+void ad_account_key_changed(struct ad_account *a);
+
 struct ad_account_op;
 typedef void (*ad_account_cb)(struct ad_account_op *op);
 

@@ -58,6 +58,14 @@ struct ad_client_opts {
     size_t response_max;                  /* 16 MiB */
 };
 
+/* What may change while the client runs. */
+struct ad_client_settings {
+    struct ad_str api_key;
+    bool writes_enabled;
+    unsigned concurrency, interval_cap, interval_ms, reads_per_s, writes_per_s;
+};
+struct ad_client_change; /* opaque: settings that can be taken over without failing */
+
 struct ad_call;
 typedef void (*ad_call_cb)(struct ad_call *call);
 
@@ -114,6 +122,18 @@ void ad_client_stop(struct ad_client *c);
 /* Stops; done after the last callback. Frees. */
 void ad_client_close(struct ad_client *c, void (*done)(void *ctx), void *ctx);
 
+/* CONFIG as for open, NOMEM. Owed: commit or drop. */
+AD_MUST_CHECK enum ad_err ad_client_prepare(struct ad_client *c,
+                                            const struct ad_client_settings *settings,
+                                            struct ad_client_change **out, struct ad_errinfo *info);
+/* In force from here on; frees `change`. What was sent counts against the new limits. Calls under
+ * way keep the key they were sent with; one that is then refused (401) goes out once more with the
+ * new one, and nobody hears of it. True when the key is another: who it belongs to is not known, and
+ * until ad_client_trust only calls with past_latch go out. */
+bool ad_client_commit(struct ad_client *c, struct ad_client_change *change);
+void ad_client_drop(struct ad_client_change *change);
+void ad_client_trust(struct ad_client *c);
+
 /* `why` other than OK closes the latch: calls without past_latch are DISABLED, those waiting end so
  * on a later turn. OK opens it. */
 void ad_client_latch(struct ad_client *c, enum ad_err why);
@@ -125,6 +145,7 @@ enum ad_err ad_client_latched(const struct ad_client *c); /* why, or OK */
 void ad_client_on_unauthorized(struct ad_client *c, void (*cb)(void *ctx, uint64_t sent_ms),
                                void *ctx);
 
+bool ad_client_writes_enabled(const struct ad_client *c);
 /* Share of the window used by tries sent in the last interval_ms, in percent: pull spaces its
  * queries out above 50. */
 unsigned ad_client_window_percent(const struct ad_client *c);

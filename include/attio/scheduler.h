@@ -22,6 +22,7 @@
 #ifndef AD_ATTIO_SCHEDULER_H
 #define AD_ATTIO_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -50,6 +51,7 @@ struct ad_sched_item {
     /* set by the caller */
     enum ad_lane lane;
     enum ad_priority priority;
+    bool urgent; /* first of its priority, and goes while the rest is held */
     /* private */
     struct ad_list link;
     uint64_t since_ms;          /* waits since then, for aging */
@@ -84,7 +86,8 @@ struct ad_sched {
     /* private */
     struct ad_sched_window window;
     uint64_t *linger; /* ring of the times at which given-up tries leave */
-    unsigned linger_first, linger_n;
+    unsigned linger_first, linger_n, linger_cap;
+    bool held;
 };
 
 /* CONFIG for a limit of 0 or past AD_SCHED_CAP_MAX, NOMEM. */
@@ -92,6 +95,24 @@ AD_MUST_CHECK enum ad_err ad_sched_init(struct ad_sched *s, const struct ad_sche
                                         struct ad_errinfo *info);
 /* Nothing may wait any more. */
 void ad_sched_fini(struct ad_sched *s);
+
+/* Other limits, while it runs. Prepared, so that committing them cannot fail. `opts` as for init; a
+ * change is committed or dropped, and nothing may be prepared twice meanwhile. */
+struct ad_sched_change {
+    struct ad_sched_opts opts;
+    struct ad_sched_sent *window, *lanes[AD_LANES];
+    uint64_t *linger;
+    unsigned linger_cap;
+};
+AD_MUST_CHECK enum ad_err ad_sched_prepare(const struct ad_sched *s,
+                                           const struct ad_sched_opts *opts,
+                                           struct ad_sched_change *out, struct ad_errinfo *info);
+/* What was sent before counts: the new limits hold over the old tries, too. Those in flight above
+ * a lower concurrency end on their own. */
+void ad_sched_commit(struct ad_sched *s, struct ad_sched_change *change, uint64_t now);
+void ad_sched_drop(struct ad_sched_change *change);
+/* While held, only urgent calls go. */
+void ad_sched_hold(struct ad_sched *s, bool held);
 
 /* A new call joins the end of its priority. BUSY when the queue is full. */
 AD_MUST_CHECK enum ad_err ad_sched_add(struct ad_sched *s, struct ad_sched_item *item,

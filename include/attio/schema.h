@@ -95,6 +95,8 @@ struct ad_schema_opts {
 AD_MUST_CHECK enum ad_err ad_schema_open(const struct ad_schema_opts *opts, struct ad_schema **out,
                                          struct ad_errinfo *info);
 /* Waits that are left get CANCELED, before done. The client must still be there. */
+/* Another age, counted from now. */
+void ad_schema_set_ttl(struct ad_schema *s, unsigned ttl_ms);
 void ad_schema_close(struct ad_schema *s, void (*done)(void *ctx), void *ctx);
 
 /* NULL when unknown. A slug is that of the object which had it at the last refresh; lists have

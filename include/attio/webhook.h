@@ -16,9 +16,12 @@ struct ad_webhook_secrets;
 AD_MUST_CHECK enum ad_err ad_webhook_secrets_new(struct ad_webhook_secrets **out);
 void ad_webhook_secrets_free(struct ad_webhook_secrets *s); /* wipes */
 /* INVALID for an empty one: an HMAC under an empty key is anybody's. Also hides it from the log.
- * Adding a known one changes nothing. They are tried in the order of being added. */
+ * Adding a known one only counts it once more. They are tried in the order of being added. */
 AD_MUST_CHECK enum ad_err ad_webhook_secrets_add(struct ad_webhook_secrets *s,
                                                  struct ad_str secret);
+/* Takes one adding back; not accepted any more, and wiped, when it was the last. Harmless for an
+ * unknown one. The log goes on hiding it. */
+void ad_webhook_secrets_remove(struct ad_webhook_secrets *s, struct ad_str secret);
 size_t ad_webhook_secrets_count(const struct ad_webhook_secrets *s);
 
 enum ad_webhook_verdict {

@@ -67,6 +67,8 @@ AD_MUST_CHECK enum ad_err ad_http_client_open(struct ad_loop *loop,
 AD_MUST_CHECK enum ad_err ad_http_call_start(struct ad_http_client *c, struct ad_http_call *call);
 /* The callback comes with CANCELED on a later turn. Harmless when not under way. */
 void ad_http_call_cancel(struct ad_http_client *c, struct ad_http_call *call);
+/* More go at once; fewer as those that are open end. */
+void ad_http_client_set_connections_max(struct ad_http_client *c, unsigned max);
 /* Cancels what is under way; done after the last callback and the last handle. Frees the client. */
 void ad_http_client_close(struct ad_http_client *c, void (*done)(void *ctx), void *ctx);
 

@@ -32,9 +32,15 @@ struct ad_app_failure {
 /* Opens everything but the log. On failure what was opened is closed again, turning the loop. */
 AD_MUST_CHECK enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
                                       struct ad_app_failure *failure);
-/* Reads ATTIOD_TLS_CERT and ATTIOD_TLS_KEY again, for new connections. CONFIG says what is wrong;
- * then the certificate in use stays. OK also where the listeners are plain. */
-AD_MUST_CHECK enum ad_err ad_app_reload_certificate(struct ad_app *a, struct ad_errinfo *info);
+/* Takes over what is marked as reloadable in the table of keys (but the log's level, which is not
+ * the app's) and differs between `from`, which was taken over before, and `to`; and the
+ * certificate's files, if there are any, are read again. All of it or, on failure, nothing. `to`
+ * must live until the next one. */
+AD_MUST_CHECK enum ad_err ad_app_reload(struct ad_app *a, const struct ad_config *from,
+                                        const struct ad_config *to, struct ad_errinfo *info);
+/* Something that was done to the running server from outside the api, for the audit log. */
+void ad_app_audit(struct ad_app *a, const char *actor, const char *action, struct ad_str target,
+                  const char *outcome);
 /* /readyz says no from here on. */
 void ad_app_unready(struct ad_app *a);
 /* Stops listening and waits for requests under way, at most deadline_ms. */

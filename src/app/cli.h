@@ -64,6 +64,8 @@ void ad_cli_complain(const char *fmt, ...) AD_PRINTF(1, 2);
 /* Loads the configuration that the command line asks for. Prints what is wrong and returns
  * AD_EXIT_CONFIG, or AD_EXIT_OK. ad_config_fini is owed in both cases. */
 int ad_cli_config(const struct ad_cli *cli, bool serve, struct ad_config *c);
+/* The same without a word: also AD_EXIT_FAILED, which is no memory. */
+int ad_cli_load(const struct ad_cli *cli, bool serve, struct ad_config *c);
 /* The same for commands that only want to know where the server is: says nothing;
  * ad_cli_show_errors does, to stderr, when it turns out to matter. */
 int ad_cli_config_quiet(const struct ad_cli *cli, struct ad_config *c);

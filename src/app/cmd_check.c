@@ -35,7 +35,7 @@ static void print_all(FILE *to, const struct ad_config *c)
     }
 }
 
-static int load(const struct ad_cli *cli, bool serve, struct ad_config *c)
+int ad_cli_load(const struct ad_cli *cli, bool serve, struct ad_config *c)
 {
     const struct ad_config_input in = {
         .environ = cli->environ,
@@ -48,7 +48,6 @@ static int load(const struct ad_cli *cli, bool serve, struct ad_config *c)
     };
     enum ad_err err = ad_config_load(c, &in);
     if (err == AD_ERR_NOMEM) {
-        ad_cli_complain("no memory for the configuration");
         return AD_EXIT_FAILED;
     }
     return err ? AD_EXIT_CONFIG : AD_EXIT_OK;
@@ -56,16 +55,18 @@ static int load(const struct ad_cli *cli, bool serve, struct ad_config *c)
 
 int ad_cli_config(const struct ad_cli *cli, bool serve, struct ad_config *c)
 {
-    int code = load(cli, serve, c);
+    int code = ad_cli_load(cli, serve, c);
     if (code == AD_EXIT_CONFIG) {
         ad_cli_show_errors(c);
+    } else if (code) {
+        ad_cli_complain("no memory for the configuration");
     }
     return code;
 }
 
 int ad_cli_config_quiet(const struct ad_cli *cli, struct ad_config *c)
 {
-    return load(cli, false, c);
+    return ad_cli_load(cli, false, c);
 }
 
 void ad_cli_show_errors(const struct ad_config *c)
@@ -164,11 +165,13 @@ static void print_text(struct ad_config *c, bool values)
 int ad_cmd_check(const struct ad_cli *cli)
 {
     struct ad_config c;
-    int code = load(cli, true, &c);
-    if (code != AD_EXIT_FAILED && cli->json) {
+    int code = ad_cli_load(cli, true, &c);
+    if (code == AD_EXIT_FAILED) {
+        ad_cli_complain("no memory for the configuration");
+    } else if (cli->json) {
         int printed = print_json(&c, cli->print);
         code = printed ? printed : code;
-    } else if (code != AD_EXIT_FAILED) {
+    } else {
         print_text(&c, cli->print);
     }
     ad_config_fini(&c);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/http.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "infra/net.h"
 
@@ -41,7 +42,7 @@ struct ad_config_key {
     size_t at;        /* offset in struct ad_config */
     int64_t min, max; /* of an INT; of the length of a STRING when max > 0 */
     enum ad_config_type type;
-    bool reload; /* SIGHUP will take it over; the rest needs a restart */
+    bool reload; /* SIGHUP takes it over; the rest needs a restart */
     bool secret; /* never shown */
     bool url;    /* shown without its password */
 };
@@ -166,6 +167,11 @@ const char *ad_config_name(const struct ad_config_key *key);
 bool ad_config_is_default(const struct ad_config *c, const struct ad_config_key *key);
 /* The value as text for people, secrets masked, NULL when unset; on the arena. */
 const char *ad_config_show(struct ad_config *c, const struct ad_config_key *key);
+
+/* Whether a key's value differs between two configurations. */
+bool ad_config_differs(const struct ad_config *a, const struct ad_config *b,
+                       const struct ad_config_key *key);
+enum ad_log_level ad_config_log_level(const struct ad_config *c);
 
 /* config_rules.c: what holds between keys, and what values must look like. */
 void ad_config_rules(struct ad_config *c, const struct ad_config_input *in);

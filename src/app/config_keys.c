@@ -72,6 +72,7 @@ const struct ad_config_key ad_config_keys[] = {
         .type = AD_CONFIG_BOOL,
         KEY_AT(writes_enabled),
         .def = "true",
+        .reload = true,
         .doc = "false: no call that changes anything at Attio",
     },
     {

@@ -284,3 +284,49 @@ const char *ad_config_show(struct ad_config *c, const struct ad_config_key *key)
     }
     return key->url ? mask_password(c, s) : s;
 }
+
+/* --- Comparing ---------------------------------------------------------------------------- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_list(const char *const *a, const char *const *b)
+{
+    size_t i = 0;
+    while (a && a[i] && b && b[i] && strcmp(a[i], b[i]) == 0) {
+        i++;
+    }
+    return !(a && a[i]) && !(b && b[i]);
+}
+
+bool ad_config_differs(const struct ad_config *a, const struct ad_config *b,
+                       const struct ad_config_key *key)
+{
+    const void *x = (const char *)a + key->at;
+    const void *y = (const char *)b + key->at;
+    switch (key->type) {
+    case AD_CONFIG_INT:
+        return *(const int64_t *)x != *(const int64_t *)y;
+    case AD_CONFIG_BOOL:
+        return *(const bool *)x != *(const bool *)y;
+    case AD_CONFIG_STRING:
+    case AD_CONFIG_CHOICE:
+        return !is_same_text(*(const char *const *)x, *(const char *const *)y);
+    case AD_CONFIG_LIST:
+        return !is_same_list(*(const char *const *const *)x, *(const char *const *const *)y);
+    }
+    return true;
+}
+
+enum ad_log_level ad_config_log_level(const struct ad_config *c)
+{
+    static const char *const names[] = { "debug", "info", "warn", "error" };
+    for (unsigned i = 0; i < AD_LEN(names); i++) {
+        if (strcmp(c->log_level, names[i]) == 0) {
+            return (enum ad_log_level)i;
+        }
+    }
+    return AD_LOG_INFO;
+}

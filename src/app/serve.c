@@ -6,7 +6,7 @@
  * A second signal ends the process at once. Being killed at any instant loses nothing that was
  * acknowledged, so no step of this is needed for safety; it is there so that nobody sees an
  * error. */
-#include "app/app.h"
+#include "app/reload.h"
 
 #include "base/log.h"
 #include "infra/crypto.h"
@@ -26,6 +26,7 @@ struct server {
     struct ad_log_fd *log;
     struct ad_signals *signals;
     struct ad_app *app;
+    struct ad_reload reload;
     struct ad_timer delay, watchdog;
     uint64_t stop_ms; /* when the first signal came */
     bool stopping;
@@ -49,17 +50,6 @@ static void plain_sink(void *ctx, enum ad_log_level level, struct ad_str line)
 static enum ad_log_format log_format(const struct ad_config *c)
 {
     return strcmp(c->log_format, "text") == 0 ? AD_LOG_TEXT : AD_LOG_JSON;
-}
-
-static enum ad_log_level log_level(const struct ad_config *c)
-{
-    static const char *const names[] = { "debug", "info", "warn", "error" };
-    for (unsigned i = 0; i < AD_LEN(names); i++) {
-        if (strcmp(c->log_level, names[i]) == 0) {
-            return (enum ad_log_level)i;
-        }
-    }
-    return AD_LOG_INFO;
 }
 
 /* --- Winding down ------------------------------------------------------------------------- */
@@ -120,16 +110,9 @@ static void on_stop(void *ctx, int signum)
 static void on_reload(void *ctx)
 {
     struct server *s = ctx;
-    struct ad_errinfo info;
-    if (!s->app || s->stopping) {
-        return;
+    if (s->app && !s->stopping) { /* else there is nothing that could change any more, or yet */
+        ad_reload_run(&s->reload, s->app);
     }
-    if (ad_app_reload_certificate(s->app, &info)) {
-        ad_log(AD_LOG_ERROR, "reload_failed", AD_KC("message", info.msg));
-        return;
-    }
-    ad_log(AD_LOG_INFO, "reloaded", AD_KB("certificate", s->c->tls_cert != NULL),
-           AD_KC("rest", "this release takes over nothing else while running: restart"));
 }
 
 /* --- Starting ----------------------------------------------------------------------------- */
@@ -177,16 +160,17 @@ static int run(struct server *s)
     return AD_EXIT_OK;
 }
 
-static int serve(const struct ad_config *c)
+static int serve(const struct ad_cli *cli, const struct ad_config *c)
 {
     struct server s = { .c = c };
+    ad_reload_init(&s.reload, cli, c);
     uint64_t seed;
     if (ad_random_bytes(&seed, sizeof(seed)) || ad_loop_open(&s.loop)) {
         ad_cli_complain("cannot start the event loop");
         return AD_EXIT_FAILED;
     }
     ad_hash_seed(seed);
-    ad_log_set_level(log_level(c));
+    ad_log_set_level(ad_config_log_level(c));
     int code = AD_EXIT_FAILED;
     if (ad_log_fd_open(s.loop, STDOUT_FILENO, log_format(c), &s.log)) {
         ad_cli_complain("no memory for the log");
@@ -199,6 +183,7 @@ static int serve(const struct ad_config *c)
     }
     ad_log_install(NULL, NULL, NULL, AD_LOG_JSON);
     ad_log_forget_all();
+    ad_reload_fini(&s.reload);
     return code;
 }
 
@@ -207,7 +192,7 @@ int ad_cmd_serve(const struct ad_cli *cli)
     struct ad_config c;
     int code = ad_cli_config(cli, true, &c);
     if (code == AD_EXIT_OK) {
-        code = serve(&c);
+        code = serve(cli, &c);
     }
     ad_config_fini(&c);
     return code;

@@ -358,6 +358,8 @@ enum ad_err ad_account_identify(struct ad_account *a, struct ad_account_op *op)
 
 static void account_free(struct ad_account *a);
 
+static void check_or_later(struct ad_account *a);
+
 static void on_checked(struct ad_account_op *op)
 {
     struct ad_account *a = ad_container_of(op, struct ad_account, check);
@@ -369,7 +371,14 @@ static void on_checked(struct ad_account_op *op)
     if (op->err == AD_OK && a->after_401) {
         a->well_ms = ad_mono_ms(a->client->opts.clock);
     }
-    if (ad_client_latched(a->client) && !ad_timer_running(&a->recheck)) {
+    if (a->check_again) {
+        a->check_again = false;
+        check_or_later(a);
+        return;
+    }
+    a->unproven = a->unproven && op->err && !ad_client_latched(a->client);
+    ad_client_trust(a->client);
+    if ((a->unproven || ad_client_latched(a->client)) && !ad_timer_running(&a->recheck)) {
         ad_timer_start(a->client->opts.timers, &a->recheck, AD_ACCOUNT_RECHECK_MS, on_recheck);
     }
 }
@@ -384,13 +393,31 @@ static void check(struct ad_account *a, bool after_401)
     a->checking = ad_account_identify(a, &a->check) == AD_OK;
 }
 
-static void on_recheck(struct ad_timer *timer)
+/* What cannot be asked, for want of memory or because the client stops, holds nobody up. */
+static void check_or_later(struct ad_account *a)
 {
-    struct ad_account *a = ad_container_of(timer, struct ad_account, recheck);
     check(a, false);
-    if (!a->checking) { /* no memory, or the client stops: once more */
+    if (!a->checking) {
+        ad_client_trust(a->client);
         ad_timer_start(a->client->opts.timers, &a->recheck, AD_ACCOUNT_RECHECK_MS, on_recheck);
     }
+}
+
+void ad_account_key_changed(struct ad_account *a)
+{
+    if (!ad_client_enabled(a->client)) {
+        ad_client_trust(a->client); /* nobody will ever ask */
+        return;
+    }
+    a->unproven = true;
+    a->well_ms = 0;
+    a->check_again = a->checking;
+    check_or_later(a);
+}
+
+static void on_recheck(struct ad_timer *timer)
+{
+    check_or_later(ad_container_of(timer, struct ad_account, recheck));
 }
 
 static void on_unauthorized(void *ctx, uint64_t sent_ms)

@@ -34,6 +34,7 @@ struct ad_account {
     struct ad_account_op check;
     struct ad_timer recheck;
     bool checking, after_401, closed;
+    bool unproven, check_again; /* the key is another; the question under way is of the old one */
     uint64_t well_ms; /* when such a question after a 401 was last answered well, 0: never */
 };
 

@@ -22,6 +22,7 @@ static uint64_t now_of(const struct ad_call_impl *impl)
 
 static void impl_free(struct ad_call_impl *impl)
 {
+    ad__client_key_put(impl->key);
     ad_arena_fini(&impl->arena);
     ad_buf_fini(&impl->response);
     ad_free(impl);
@@ -326,6 +327,9 @@ static bool again(struct ad_call_impl *impl, uint64_t now)
     if (c->stopped || (c->latched && !impl->call->past_latch)) {
         return false;
     }
+    if (impl->call->err == AD_ERR_UNAUTHORIZED && impl->key != c->key) {
+        return again_at(impl, now, AD_OUTCOME_REJECTED); /* the key was changed meanwhile */
+    }
     return impl->call->err == AD_ERR_RATELIMITED ? again_after_429(impl, now)
                                                  : again_after_failure(impl, now);
 }
@@ -345,7 +349,8 @@ static void end_flying(struct ad_call_impl *impl)
 static void tell_of_401(const struct ad_call_impl *impl)
 {
     const struct ad_client *c = impl->client;
-    if (impl->call->err == AD_ERR_UNAUTHORIZED && !impl->call->past_latch && c->on_unauthorized) {
+    if (impl->call->err == AD_ERR_UNAUTHORIZED && impl->key == c->key && !impl->call->past_latch &&
+        c->on_unauthorized) {
         c->on_unauthorized(c->unauthorized_ctx, impl->call->sent_ms);
     }
 }
@@ -369,10 +374,17 @@ static void on_http(struct ad_http_call *http)
     finish(impl);
 }
 
+static void take_key(struct ad_call_impl *impl)
+{
+    ad__client_key_put(impl->key);
+    impl->key = impl->client->key;
+    impl->key->users++;
+}
+
 static void fill_headers(struct ad_call_impl *impl)
 {
     impl->headers[0] =
-        (struct ad_http_header){ AD_STR("Authorization"), impl->client->authorization };
+        (struct ad_http_header){ AD_STR("Authorization"), ad_str_n(impl->key->text, impl->key->n) };
     impl->headers[1] = (struct ad_http_header){ AD_STR("Accept"), AD_STR("application/json") };
     impl->headers[2] =
         (struct ad_http_header){ AD_STR("User-Agent"), AD_STR("attiod/" ATTIOD_VERSION) };
@@ -387,6 +399,8 @@ static void fill_http(struct ad_call_impl *impl, uint64_t now)
     unsigned timeout = impl->client->opts.timeout_ms;
     ad_arena_reset(&impl->arena);
     ad_buf_clear(&impl->response);
+    take_key(impl);
+    fill_headers(impl);
     impl->http = (struct ad_http_call){
         .method = call->method,
         .path = ad_str_c(impl->path),
@@ -493,11 +507,11 @@ static struct ad_call_impl *impl_new(struct ad_client *c, struct ad_call *call)
     impl->call = call;
     impl->item.lane = call->lane;
     impl->item.priority = call->priority;
+    impl->item.urgent = call->past_latch;
     memcpy(impl->path, c->base.prefix, prefix_n);
     memcpy(impl->path + prefix_n, call->path.p, call->path.n);
     ad_arena_init(&impl->arena, CALL_ARENA_MAX);
     ad_buf_init(&impl->response, most);
-    fill_headers(impl);
     return impl;
 }
 

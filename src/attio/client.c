@@ -43,8 +43,7 @@ static void on_http_closed(void *ctx)
     void *done_ctx = c->ctx;
     ad_timer_stop(c->opts.timers, &c->wake);
     ad_sched_fini(&c->sched);
-    ad_wipe((void *)(uintptr_t)c->authorization.p, c->authorization.n);
-    ad_free((void *)(uintptr_t)c->authorization.p);
+    ad__client_key_put(c->key);
     ad_free(c);
     done(done_ctx);
 }
@@ -94,37 +93,6 @@ static void fill_defaults(struct ad_client_opts *o)
     o->retry_base_ms = or_default(o->retry_base_ms, 1000);
     o->retry_cap_ms = or_default(o->retry_cap_ms, 30000);
     o->response_max = o->response_max ? o->response_max : (size_t)16 << 20;
-}
-
-/* A key with a line break would be a header of its own; one with a blank was pasted badly. */
-static enum ad_err check_key(struct ad_str key, struct ad_errinfo *info)
-{
-    if (key.n < 8 || key.n > 512) {
-        return ad_fail(info, AD_ERR_CONFIG, "the API key has %zu characters, not 8 to 512", key.n);
-    }
-    for (size_t i = 0; i < key.n; i++) {
-        if (key.p[i] <= ' ' || key.p[i] > '~') {
-            return ad_fail(info, AD_ERR_CONFIG,
-                           "the API key holds a blank, a line break or another character that "
-                           "does not belong there");
-        }
-    }
-    return AD_OK;
-}
-
-static enum ad_err keep_key(struct ad_client *c, struct ad_str key, struct ad_errinfo *info)
-{
-    struct ad_buf b;
-    ad_buf_init(&b, 1024);
-    ad_buf_put(&b, AD_STR("Bearer "));
-    ad_buf_put(&b, key);
-    if (ad_buf_status(&b) || ad_log_hide(key)) {
-        ad_buf_fini(&b);
-        return ad_fail(info, AD_ERR_NOMEM, "no memory for the API key");
-    }
-    c->authorization = ad_buf_str(&b); /* the buffer's memory is ours now */
-    c->opts.api_key = AD_STR_NONE;
-    return AD_OK;
 }
 
 static void register_metrics(struct ad_client_metrics *m, struct ad_metrics *set)
@@ -196,7 +164,8 @@ static enum ad_err prepare(struct ad_client *c, struct ad_str key, struct ad_err
     if (ad_timers_reserve(c->opts.timers, (size_t)c->opts.queue_max + c->opts.concurrency + 256)) {
         return ad_fail(info, AD_ERR_NOMEM, "no memory for the timers");
     }
-    return keep_key(c, key, info);
+    c->opts.api_key = AD_STR_NONE; /* the caller's memory */
+    return ad__client_key_new(key, &c->key, info);
 }
 
 static enum ad_err check_opts(const struct ad_client_opts *opts, struct ad_base_url *base,
@@ -209,7 +178,7 @@ static enum ad_err check_opts(const struct ad_client_opts *opts, struct ad_base_
     if (base->tls && opts->enabled && !opts->dialer) { /* who never calls needs no TLS */
         return ad_fail(info, AD_ERR_CONFIG, "https to Attio needs a dialer that speaks TLS");
     }
-    return check_key(opts->api_key, info);
+    return AD_OK;
 }
 
 enum ad_err ad_client_open(struct ad_loop *loop, const struct ad_client_opts *opts,
@@ -244,10 +213,7 @@ enum ad_err ad_client_open(struct ad_loop *loop, const struct ad_client_opts *op
     return AD_OK;
 
 fail:
-    if (c->authorization.p) {
-        ad_wipe((void *)(uintptr_t)c->authorization.p, c->authorization.n);
-        ad_free((void *)(uintptr_t)c->authorization.p);
-    }
+    ad__client_key_put(c->key);
     ad_sched_fini(&c->sched);
     ad_free(c);
     return err;
@@ -319,6 +285,11 @@ unsigned ad_client_interval_ms(const struct ad_client *c)
 unsigned ad_client_interval_cap(const struct ad_client *c)
 {
     return c->opts.interval_cap;
+}
+
+bool ad_client_writes_enabled(const struct ad_client *c)
+{
+    return c->opts.writes_enabled;
 }
 
 bool ad_client_enabled(const struct ad_client *c)

@@ -1,4 +1,5 @@
-/* Inside of the client: client.c (life, scheduling, health) and call.c (the way of one call). */
+/* Inside of the client: client.c (life, scheduling, health), client_change.c (the
+ * key, and what may change) and call.c (the way of one call). */
 #ifndef AD_ATTIO_CLIENT_PRIVATE_H
 #define AD_ATTIO_CLIENT_PRIVATE_H
 
@@ -34,15 +35,23 @@ struct ad_client_metrics {
     struct ad_gauge *paused[AD_LANES];
 };
 
+/* An API key as its header. Calls under way hold the one they were sent with; it is wiped when
+ * the last of them, or the client, lets go. */
+struct ad_client_key {
+    unsigned users;
+    size_t n;
+    char text[]; /* "Bearer ..." */
+};
+
 struct ad_client {
     struct ad_client_opts opts; /* its slices are not valid any more */
     struct ad_base_url base;
     struct ad_http_client *http;
     struct ad_sched sched;
     struct ad_rand rand;
-    struct ad_timer wake;        /* the next look at the scheduler */
-    struct ad_list calls;        /* all of them, call_impl.link */
-    struct ad_str authorization; /* "Bearer ...", ours */
+    struct ad_timer wake; /* the next look at the scheduler */
+    struct ad_list calls; /* all of them, call_impl.link */
+    struct ad_client_key *key;
     enum ad_err latched;
     void (*on_unauthorized)(void *ctx, uint64_t sent_ms);
     void *unauthorized_ctx;
@@ -73,12 +82,18 @@ struct ad_call_impl {
     unsigned alone;       /* in a row: nothing else was tried meanwhile */
     /* the lane's counts at the last 429 */
     uint64_t answered_seen, limited_seen;
+    struct ad_client_key *key; /* of the try under way */
     struct ad_http_call http;
     struct ad_http_header headers[4];
     struct ad_arena arena;
     struct ad_buf response;
     char path[]; /* prefix and path */
 };
+
+/* client_change.c. CONFIG, NOMEM. Hidden from the log from here on. */
+AD_MUST_CHECK enum ad_err ad__client_key_new(struct ad_str api_key, struct ad_client_key **out,
+                                             struct ad_errinfo *info);
+void ad__client_key_put(struct ad_client_key *key); /* NULL is fine */
 
 /* Looks at the scheduler on a later turn. */
 void ad__client_kick(struct ad_client *c);

@@ -52,15 +52,15 @@ unsigned ad_sched_window_percent(const struct ad_sched *s, uint64_t now)
 
 static void linger_push(struct ad_sched *s, uint64_t until)
 {
-    AD_ASSERT(s->linger_n < s->opts.concurrency);
-    s->linger[(s->linger_first + s->linger_n) % s->opts.concurrency] = until;
+    AD_ASSERT(s->linger_n < s->linger_cap);
+    s->linger[(s->linger_first + s->linger_n) % s->linger_cap] = until;
     s->linger_n++;
 }
 
 static void linger_drop(struct ad_sched *s, uint64_t now)
 {
     while (s->linger_n && s->linger[s->linger_first] <= now) {
-        s->linger_first = (s->linger_first + 1) % s->opts.concurrency;
+        s->linger_first = (s->linger_first + 1) % s->linger_cap;
         s->linger_n--;
     }
 }
@@ -88,7 +88,11 @@ enum ad_err ad_sched_add(struct ad_sched *s, struct ad_sched_item *item, uint64_
     }
     item->since_ms = now;
     ad_list_init(&item->link);
-    ad_list_push(list_of(s, item), &item->link);
+    if (item->urgent) {
+        ad_list_push_front(list_of(s, item), &item->link);
+    } else {
+        ad_list_push(list_of(s, item), &item->link);
+    }
     s->waiting++;
     return AD_OK;
 }
@@ -140,13 +144,17 @@ static uint64_t rank(const struct ad_sched_item *item)
     return item->since_ms + (uint64_t)item->priority * AD_SCHED_AGING_MS;
 }
 
-static struct ad_sched_item *first_waiting(const struct ad_sched_lane *lane)
+static struct ad_sched_item *first_waiting(const struct ad_sched *s,
+                                           const struct ad_sched_lane *lane)
 {
     struct ad_sched_item *best = NULL;
     for (unsigned p = 0; p < AD_PRIORITIES; p++) {
-        if (!ad_list_empty(&lane->waiting[p])) {
-            struct ad_sched_item *item =
-                ad_container_of(lane->waiting[p].next, struct ad_sched_item, link);
+        if (ad_list_empty(&lane->waiting[p])) {
+            continue;
+        }
+        struct ad_sched_item *item =
+            ad_container_of(lane->waiting[p].next, struct ad_sched_item, link);
+        if (!s->held || item->urgent) {
             best = !best || rank(item) < rank(best) ? item : best;
         }
     }
@@ -195,7 +203,7 @@ struct ad_sched_item *ad_sched_next(struct ad_sched *s, uint64_t now, uint64_t *
         struct ad_sched_lane *lane = &s->lanes[l];
         wake_delayed(s, lane, now);
         look = first_delayed(lane) ? earlier(look, first_delayed(lane)->ready_ms) : look;
-        struct ad_sched_item *item = first_waiting(lane);
+        struct ad_sched_item *item = first_waiting(s, lane);
         if (!item) {
             continue;
         }
@@ -276,12 +284,95 @@ enum ad_err ad_sched_init(struct ad_sched *s, const struct ad_sched_opts *opts,
         err = err ? err : window_init(&s->lanes[l].window, opts->per_s[l], 1000);
     }
     s->linger = ad_alloc_array(opts->concurrency, sizeof(*s->linger));
+    s->linger_cap = opts->concurrency;
     if (err || !s->linger) {
         ad_sched_fini(s);
         return ad_fail(info, AD_ERR_NOMEM, "no memory for the rate limits");
     }
     return AD_OK;
 }
+
+void ad_sched_hold(struct ad_sched *s, bool held)
+{
+    s->held = held;
+}
+
+/* --- Other limits ------------------------------------------------------------------------- */
+
+enum ad_err ad_sched_prepare(const struct ad_sched *s, const struct ad_sched_opts *opts,
+                             struct ad_sched_change *out, struct ad_errinfo *info)
+{
+    enum ad_err err = check(opts, info);
+    if (err) {
+        return err;
+    }
+    /* As many as are in flight by the old limit may still be given up. */
+    unsigned linger_cap = s->linger_cap > opts->concurrency ? s->linger_cap : opts->concurrency;
+    *out = (struct ad_sched_change){ .opts = *opts, .linger_cap = linger_cap };
+    out->window = ad_alloc_array(opts->interval_cap, sizeof(*out->window));
+    out->linger = ad_alloc_array(linger_cap, sizeof(*out->linger));
+    bool ok = out->window && out->linger;
+    for (unsigned l = 0; l < AD_LANES; l++) {
+        out->lanes[l] = ad_alloc_array(opts->per_s[l], sizeof(*out->lanes[l]));
+        ok = ok && out->lanes[l];
+    }
+    if (!ok) {
+        ad_sched_drop(out);
+        return ad_fail(info, AD_ERR_NOMEM, "no memory for the rate limits");
+    }
+    return AD_OK;
+}
+
+void ad_sched_drop(struct ad_sched_change *change)
+{
+    ad_free(change->window);
+    ad_free(change->linger);
+    for (unsigned l = 0; l < AD_LANES; l++) {
+        ad_free(change->lanes[l]);
+    }
+    *change = (struct ad_sched_change){ .window = NULL };
+}
+
+/* Tries keep their places. Of those that the old ring had forgotten we know that they arrived
+ * longer ago than its span; for a longer one that says nothing, and they count as new. */
+static void window_change(struct ad_sched_window *w, struct ad_sched_sent *tries, unsigned cap,
+                          uint64_t span_ms, uint64_t now)
+{
+    struct ad_sched_sent forgotten = { .sent_ms = 0 };
+    if (span_ms > w->span_ms) {
+        forgotten = (struct ad_sched_sent){ .sent_ms = now, .arrived_ms = now };
+    }
+    uint64_t first = w->next > cap ? w->next - cap : 0;
+    for (uint64_t place = first; place < w->next; place++) {
+        bool known = w->next - place <= w->cap;
+        tries[place % cap] = known ? w->tries[place % w->cap] : forgotten;
+    }
+    ad_free(w->tries);
+    w->tries = tries;
+    w->cap = cap;
+    w->span_ms = span_ms;
+}
+
+void ad_sched_commit(struct ad_sched *s, struct ad_sched_change *change, uint64_t now)
+{
+    const struct ad_sched_opts *o = &change->opts;
+    window_change(&s->window, change->window, o->interval_cap, o->interval_ms, now);
+    for (unsigned l = 0; l < AD_LANES; l++) {
+        window_change(&s->lanes[l].window, change->lanes[l], o->per_s[l], 1000, now);
+    }
+    for (unsigned i = 0; i < s->linger_n; i++) {
+        change->linger[i] = s->linger[(s->linger_first + i) % s->linger_cap];
+    }
+    ad_free(s->linger);
+    s->linger = change->linger;
+    s->linger_first = 0;
+    s->linger_cap = change->linger_cap;
+    unsigned queue_max = s->opts.queue_max;
+    s->opts = *o;
+    s->opts.queue_max = queue_max;
+}
+
+/* --- The end --- */
 
 void ad_sched_fini(struct ad_sched *s)
 {

@@ -284,6 +284,16 @@ static void on_ttl(struct ad_timer *t)
     }
 }
 
+void ad_schema_set_ttl(struct ad_schema *s, unsigned ttl_ms)
+{
+    bool running = ad_timer_running(&s->ttl_timer);
+    ad_timer_stop(s->o.timers, &s->ttl_timer);
+    s->o.ttl_ms = ttl_ms;
+    if (running) {
+        arm_ttl(s);
+    }
+}
+
 static void mark(struct ad_list *to, struct ad_list *from, enum ad_err err,
                  const struct ad_errinfo *info)
 {

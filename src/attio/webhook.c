@@ -8,6 +8,7 @@ struct secret {
     struct ad_hmac_key *key;
     char *text;
     size_t n;
+    unsigned added; /* how often */
 };
 
 struct ad_webhook_secrets {
@@ -46,14 +47,14 @@ void ad_webhook_secrets_free(struct ad_webhook_secrets *s)
     ad_free(s);
 }
 
-static bool is_known(const struct ad_webhook_secrets *s, struct ad_str text)
+static struct secret *find(const struct ad_webhook_secrets *s, struct ad_str text)
 {
     for (size_t i = 0; i < s->n; i++) {
         if (ad_str_eq(ad_str_n(s->list[i].text, s->list[i].n), text)) {
-            return true;
+            return &s->list[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static enum ad_err secret_init(struct secret *secret, struct ad_str text)
@@ -74,7 +75,9 @@ enum ad_err ad_webhook_secrets_add(struct ad_webhook_secrets *s, struct ad_str s
     if (secret.n == 0) {
         return AD_ERR_INVALID;
     }
-    if (is_known(s, secret)) {
+    struct secret *known = find(s, secret);
+    if (known) {
+        known->added++;
         return AD_OK;
     }
     struct secret *list = ad_resize(s->list, (s->n + 1) * sizeof(*list));
@@ -82,7 +85,7 @@ enum ad_err ad_webhook_secrets_add(struct ad_webhook_secrets *s, struct ad_str s
         return AD_ERR_NOMEM;
     }
     s->list = list;
-    list[s->n] = (struct secret){ 0 };
+    list[s->n] = (struct secret){ .added = 1 };
     enum ad_err err = secret_init(&list[s->n], secret);
     if (err) {
         secret_fini(&list[s->n]);
@@ -90,6 +93,18 @@ enum ad_err ad_webhook_secrets_add(struct ad_webhook_secrets *s, struct ad_str s
     }
     s->n++;
     return AD_OK;
+}
+
+void ad_webhook_secrets_remove(struct ad_webhook_secrets *s, struct ad_str secret)
+{
+    struct secret *known = find(s, secret);
+    if (!known || --known->added > 0) {
+        return;
+    }
+    secret_fini(known);
+    size_t after = s->n - (size_t)(known - s->list) - 1;
+    memmove(known, known + 1, after * sizeof(*known));
+    s->n--;
 }
 
 size_t ad_webhook_secrets_count(const struct ad_webhook_secrets *s)

@@ -65,6 +65,8 @@ const struct ad_sim_route ad_sim_control_routes[] = {
     { AD_HTTP_POST, "/_sim/faults", ad_sim_faults_post, AD_SIM_READ, true },
     { AD_HTTP_GET, "/_sim/limits", ad_sim_limits_get, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/limits", ad_sim_limits_post, AD_SIM_READ, true },
+    { AD_HTTP_GET, "/_sim/keys", ad_sim_keys_get, AD_SIM_READ, false },
+    { AD_HTTP_POST, "/_sim/keys", ad_sim_keys_post, AD_SIM_READ, true },
     { AD_HTTP_POST, "/_sim/clock", post_clock, AD_SIM_READ, true },
     { AD_HTTP_GET, "/_sim/edit", ad_sim_edits_get, AD_SIM_READ, false },
     { AD_HTTP_POST, "/_sim/edit", ad_sim_edits_post, AD_SIM_READ, true },

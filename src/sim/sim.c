@@ -8,66 +8,6 @@
 #define REPLY_MS 600000 /* longer than any latency a test asks for */
 #define DRAIN_MS 2000
 
-/* --- Authorization --- */
-
-static struct ad_str join(const char *a, const char *b)
-{
-    struct ad_buf buf;
-    ad_buf_init(&buf, 65536);
-    ad_buf_put(&buf, ad_str_c(a));
-    ad_buf_put(&buf, ad_str_c(b));
-    size_t n = ad_buf_len(&buf);
-    struct ad_str s = ad_str_n(ad_sim_copy(ad_buf_str(&buf)), n);
-    ad_buf_fini(&buf);
-    return s;
-}
-
-static struct ad_str base64(struct ad_str s)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-    char *out = ad_sim_alloc(s.n / 3 * 4 + 5);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i += 3) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) {
-            v = v << 8 | (i + k < s.n ? (uint8_t)s.p[i + k] : 0);
-        }
-        for (size_t k = 0; k < 4; k++) {
-            size_t at = i + k > s.n ? 64 : v >> (18 - 6 * k) & 63;
-            out[n++] = digits[at];
-        }
-    }
-    return ad_str_n(out, n);
-}
-
-static void free_str(struct ad_str s)
-{
-    ad_free((void *)(uintptr_t)s.p);
-}
-
-/* "Bearer key", or the key as the user name of Basic. */
-static void set_key(struct ad_sim *sim, const char *key)
-{
-    struct ad_str pair = join(key, ":");
-    struct ad_str coded = base64(pair);
-    sim->bearer = join("Bearer ", key);
-    sim->basic = join("Basic ", coded.p);
-    free_str(pair);
-    free_str(coded);
-}
-
-enum ad_sim_auth ad_sim_authenticate(const struct ad_sim *sim, const struct ad_exchange *x)
-{
-    struct ad_str given = ad_http_header(x->headers, x->headers_n, "authorization");
-    if (ad_str_eq(given, sim->bearer) || ad_str_eq(given, sim->basic)) {
-        return AD_SIM_AUTH_OK;
-    }
-    bool shaped = (ad_str_starts(given, AD_STR("Bearer ")) && given.n > 7) ||
-                  (ad_str_starts(given, AD_STR("Basic ")) && given.n > 6);
-    return shaped ? AD_SIM_AUTH_UNKNOWN : AD_SIM_AUTH_MALFORMED;
-}
-
 /* --- The reply --- */
 
 #define HEADERS_MAX 6
@@ -250,7 +190,7 @@ static void run_attio(struct pending *p, struct ad_sim_call *c)
         fail_on_purpose(p, c);
     } else if (!c->route) {
         return;
-    } else if (!self && ad_sim_authenticate(sim, c->x) != AD_SIM_AUTH_OK) {
+    } else if (!self && ad_sim_authenticate(&sim->keys, c->x) != AD_SIM_AUTH_OK) {
         refuse_token(c);
     } else if (!ad_sim_limits_take(&sim->limits, c->route->lane, ad_mono_ms(sim->clock))) {
         sim->trace.violations++;
@@ -369,7 +309,7 @@ void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_o
     ad_sim_limits_init(&sim->limits, opts->limits);
     ad_sim_faults_init(&sim->faults, opts->seed);
     ad_sim_edits_init(&sim->edits, sim, opts->seed);
-    set_key(sim, opts->api_key);
+    ad_sim_keys_init(&sim->keys, opts->api_key);
     mount_all(sim);
 }
 
@@ -478,8 +418,7 @@ void ad_sim_fini(struct ad_sim *sim)
     ad_registry_free(sim->routes);
     ad_registry_free(sim->front);
     ad_buf_fini(&sim->out);
-    free_str(sim->bearer);
-    free_str(sim->basic);
+    ad_sim_keys_fini(&sim->keys);
     ad_tls_server_close(sim->tls);
     ad_tls_client_close(sim->trust);
 }

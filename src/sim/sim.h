@@ -181,6 +181,30 @@ void ad_sim_edits_stop(struct ad_sim_edits *e);
 void ad_sim_edits_post(struct ad_sim_call *c);
 void ad_sim_edits_get(struct ad_sim_call *c);
 
+/* --- API keys (keys.c) --- */
+
+#define AD_SIM_KEYS_MAX 4
+
+struct ad_sim_api_key {
+    struct ad_str bearer, basic; /* the two forms of Authorization that are right */
+    uint64_t used;               /* requests that came with it */
+};
+
+struct ad_sim_keys {
+    struct ad_sim_api_key list[AD_SIM_KEYS_MAX];
+    size_t n;
+    uint64_t refused; /* requests that came with none of them */
+};
+
+enum ad_sim_auth { AD_SIM_AUTH_OK, AD_SIM_AUTH_UNKNOWN, AD_SIM_AUTH_MALFORMED };
+
+void ad_sim_keys_init(struct ad_sim_keys *k, const char *key);
+void ad_sim_keys_fini(struct ad_sim_keys *k);
+enum ad_sim_auth ad_sim_authenticate(struct ad_sim_keys *k, const struct ad_exchange *x);
+/* GET and POST /_sim/keys. */
+void ad_sim_keys_get(struct ad_sim_call *c);
+void ad_sim_keys_post(struct ad_sim_call *c);
+
 /* --- The whole (sim.c) --- */
 
 struct ad_sim_opts {
@@ -208,9 +232,9 @@ struct ad_sim {
     struct ad_sim_edits edits;
     struct ad_rand rand; /* execution ids */
     struct ad_buf out;
-    struct ad_str bearer, basic; /* the two forms of Authorization that are right */
-    struct ad_registry *routes;  /* Attio's and ours */
-    struct ad_registry *front;   /* the one route the server knows */
+    struct ad_sim_keys keys;
+    struct ad_registry *routes; /* Attio's and ours */
+    struct ad_registry *front;  /* the one route the server knows */
     struct ad_tls_server *tls;
     struct ad_tls_client *trust;
     struct ad_listener *listener;
@@ -221,9 +245,6 @@ struct ad_sim {
     void (*closed)(void *ctx);
     void *closed_ctx;
 };
-
-enum ad_sim_auth { AD_SIM_AUTH_OK, AD_SIM_AUTH_UNKNOWN, AD_SIM_AUTH_MALFORMED };
-enum ad_sim_auth ad_sim_authenticate(const struct ad_sim *sim, const struct ad_exchange *x);
 
 /* Seeds and mounts everything without a network: ad_sim_handle can be called with any exchange. */
 void ad_sim_init(struct ad_sim *sim, struct ad_loop *loop, const struct ad_sim_opts *opts);

@@ -31,7 +31,7 @@ static void write_self(struct ad_sim_call *c, struct ad_json_writer *w)
 static void get_self(struct ad_sim_call *c)
 {
     struct ad_json_writer w;
-    enum ad_sim_auth auth = ad_sim_authenticate(c->sim, c->x);
+    enum ad_sim_auth auth = ad_sim_authenticate(&c->sim->keys, c->x);
     if (auth == AD_SIM_AUTH_MALFORMED) {
         ad_sim_bad(c, "missing_value",
                    "Token was not recognised, please check that it is passed as a Bearer token in "

@@ -75,7 +75,8 @@ class Process:
         self.log = open(self.log_path, "wb")
         base = {k: v for k, v in os.environ.items() if not k.startswith(("ATTIO", "DATABASE_URL", "PORT"))}
         self.child = subprocess.Popen([str(BUILD / name), *arguments], stdin=subprocess.DEVNULL, stdout=self.log,
-                                      stderr=subprocess.STDOUT, env={**base, **(environment or {})},
+                                      stderr=subprocess.STDOUT,
+                                      env={k: v for k, v in {**base, **(environment or {})}.items() if v is not None},
                                       preexec_fn=preexec)
 
     def lines(self):

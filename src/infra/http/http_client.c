@@ -284,6 +284,12 @@ enum ad_err ad_http_client_open(struct ad_loop *loop, const struct ad_http_clien
     return AD_OK;
 }
 
+void ad_http_client_set_connections_max(struct ad_http_client *c, unsigned max)
+{
+    c->opts.connections_max = max ? max : CONNECTIONS;
+    ad__http_pool_pump(c);
+}
+
 static void on_done(struct ad_post *post)
 {
     struct ad_http_client *c = ad_container_of(post, struct ad_http_client, done_post);

@@ -433,6 +433,94 @@ START_TEST(closing_while_we_ask_who_we_are)
 }
 END_TEST
 
+static void other_key(const char *key)
+{
+    struct ad_client_change *change;
+    const struct ad_client_settings settings = {
+        .api_key = ad_str_c(key),
+        .writes_enabled = true,
+        .concurrency = f.opts.concurrency,
+        .interval_cap = f.opts.interval_cap,
+        .interval_ms = f.opts.interval_ms,
+        .reads_per_s = f.opts.reads_per_s,
+        .writes_per_s = f.opts.writes_per_s,
+    };
+    ck_assert_int_eq(ad_client_prepare(f.client, &settings, &change, NULL), AD_OK);
+    ck_assert(ad_client_commit(f.client, change));
+    ad_account_key_changed(account);
+}
+
+START_TEST(another_key_of_the_same_workspace_is_trusted)
+{
+    token(200, SELF, 200);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    other_key("another-key-0123456789");
+    call_other();
+    ck_assert_int_eq(other.err, AD_OK);
+    ck_assert_uint_eq(asked_who_we_are(), 2);
+    ck_assert_str_eq(f.sv.requests[1].line, "GET /v2/self"); /* before any other call */
+}
+END_TEST
+
+START_TEST(another_key_of_another_workspace_is_used_for_nothing)
+{
+    token(200, SELF, 200);
+    ck_assert_int_eq(run(ad_account_identify), AD_OK);
+    token(200, "{\"active\":true,\"workspace_id\":\"" OTHER "\"}", 200);
+    other_key("another-key-0123456789");
+    call_other();
+    ck_assert_int_eq(other.err, AD_ERR_DISABLED);
+    ck_assert_int_eq(ad_client_latched(f.client), AD_ERR_CONFLICT);
+    ck_assert_uint_eq(f.sv.n, asked_who_we_are());
+    token(200, SELF, 200);
+    other_key("the-right-key-again-0123456789");
+    for (int i = 0; ad_client_latched(f.client) && i < 100; i++) {
+        world_advance(&f.w, 100);
+    }
+    call_other();
+    ck_assert_int_eq(other.err, AD_OK);
+}
+END_TEST
+
+START_TEST(a_key_about_which_attio_says_nothing_is_used_and_asked_about_again)
+{
+    token(403, "{}", 200);
+    other_key("another-key-0123456789");
+    call_other();
+    ck_assert_int_eq(other.err, AD_OK);
+    ck_assert_uint_eq(asked_who_we_are(), 1);
+    token(200, SELF, 200);
+    world_advance(&f.w, AD_ACCOUNT_RECHECK_MS + 1000);
+    ck_assert_uint_eq(asked_who_we_are(), 2);
+    world_advance(&f.w, 3 * AD_ACCOUNT_RECHECK_MS);
+    ck_assert_uint_eq(asked_who_we_are(), 2);
+}
+END_TEST
+
+START_TEST(a_second_key_while_the_first_is_asked_about)
+{
+    token(200, SELF, 200);
+    other_key("another-key-0123456789");
+    other_key("a-third-key-0123456789");
+    call_other();
+    ck_assert_int_eq(other.err, AD_OK);
+    ck_assert_uint_eq(asked_who_we_are(), 2);
+    ck_assert_ptr_nonnull(strstr(f.sv.requests[1].head, "a-third-key"));
+    ck_assert_ptr_nonnull(strstr(f.sv.requests[2].head, "a-third-key"));
+}
+END_TEST
+
+START_TEST(closing_while_another_key_is_asked_about)
+{
+    token(200, SELF, 200);
+    self_hangs = true;
+    other_key("another-key-0123456789");
+    world_until_count(&f.w, &f.sv.n, 1);
+    reopen();
+    ad_client_trust(f.client);
+}
+END_TEST
+
 START_TEST(what_does_not_look_like_a_token_is_refused_too)
 {
     scripted_say(&f.sv, 400, "{\"type\":\"invalid_request_error\",\"code\":\"missing_value\"}");
@@ -745,6 +833,11 @@ static Suite *suite(void)
     tcase_add_test(tc, a_401_again_after_a_good_answer_closes_the_latch);
     tcase_add_test(tc, rare_401s_close_nothing);
     tcase_add_test(tc, closing_while_we_ask_who_we_are);
+    tcase_add_test(tc, another_key_of_the_same_workspace_is_trusted);
+    tcase_add_test(tc, another_key_of_another_workspace_is_used_for_nothing);
+    tcase_add_test(tc, a_key_about_which_attio_says_nothing_is_used_and_asked_about_again);
+    tcase_add_test(tc, a_second_key_while_the_first_is_asked_about);
+    tcase_add_test(tc, closing_while_another_key_is_asked_about);
     tcase_add_test(tc, what_does_not_look_like_a_token_is_refused_too);
     tcase_add_test(tc, another_workspace_than_the_databases_stops_calls);
     tcase_add_test(tc, another_workspace_than_expected_stops_calls);

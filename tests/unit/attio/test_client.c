@@ -957,6 +957,218 @@ START_TEST(opening_without_memory_fails_and_leaves_nothing)
 }
 END_TEST
 
+/* --- Settings that change ------------------------------------------------------------------ */
+
+#define NEW_KEY "attio-new-key-9876543210"
+
+static struct ad_client_settings settings_of_opts(void)
+{
+    return (struct ad_client_settings){
+        .api_key = AD_STR(KEY),
+        .writes_enabled = true,
+        .concurrency = opts.concurrency,
+        .interval_cap = opts.interval_cap,
+        .interval_ms = opts.interval_ms,
+        .reads_per_s = opts.reads_per_s,
+        .writes_per_s = opts.writes_per_s,
+    };
+}
+
+static bool take_over(const struct ad_client_settings *s)
+{
+    struct ad_client_change *change;
+    struct ad_errinfo info = { .code = AD_OK };
+    enum ad_err err = ad_client_prepare(client, s, &change, &info);
+    ck_assert_msg(err == AD_OK, "%s", info.msg);
+    return ad_client_commit(client, change);
+}
+
+static bool has_key(unsigned request, const char *key)
+{
+    char line[128];
+    (void)snprintf(line, sizeof(line), "Authorization: Bearer %s\r\n", key);
+    return strstr(sv.requests[request].head, line) != NULL;
+}
+
+START_TEST(after_another_key_others_wait_until_it_is_trusted)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_say(&sv, 200, OK_BODY);
+    s.api_key = AD_STR(NEW_KEY);
+    ck_assert(take_over(&s));
+    start(get(0));
+    world_advance(&w, 1000);
+    ck_assert_uint_eq(sv.n, 0);
+    get(1)->past_latch = true;
+    start(&probes[1].call);
+    run_until_called(1);
+    ck_assert_uint_eq(probes[1].called, 1);
+    ck_assert(has_key(0, NEW_KEY));
+    world_advance(&w, 1000);
+    ck_assert_uint_eq(probes[0].called, 0);
+    ad_client_trust(client);
+    run_until_called(2);
+    ck_assert_int_eq(probes[0].call.err, AD_OK);
+    ck_assert(has_key(1, NEW_KEY));
+    ck_assert(!world_logged(&w, NEW_KEY));
+}
+END_TEST
+
+START_TEST(the_same_key_holds_nobody_up)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_say(&sv, 200, OK_BODY);
+    s.concurrency = 1;
+    ck_assert(!take_over(&s));
+    start(get(0));
+    run_until_called(1);
+    ck_assert_int_eq(probes[0].call.err, AD_OK);
+}
+END_TEST
+
+static unsigned told_of_401;
+
+static void on_401(void *ctx, uint64_t sent_ms)
+{
+    (void)ctx;
+    (void)sent_ms;
+    told_of_401++;
+}
+
+/* Sent with the old key, which is deleted before it is answered. */
+START_TEST(a_call_refused_with_the_old_key_goes_out_with_the_new_one)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_say(&sv, 401, "{}")->delay_ms = 100;
+    scripted_say(&sv, 200, OK_BODY);
+    told_of_401 = 0;
+    ad_client_on_unauthorized(client, on_401, NULL);
+    start(call(0, "POST"));
+    world_until_count(&w, &sv.n, 1);
+    s.api_key = AD_STR(NEW_KEY);
+    ck_assert(take_over(&s));
+    ad_client_trust(client);
+    run_until_called(1);
+    ck_assert_int_eq(probes[0].call.err, AD_OK);
+    ck_assert_uint_eq(probes[0].call.attempts, 2);
+    ck_assert(has_key(0, KEY) && has_key(1, NEW_KEY));
+    ck_assert_uint_eq(told_of_401, 0);
+}
+END_TEST
+
+START_TEST(a_refusal_of_the_new_key_is_final)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_say(&sv, 401, "{}");
+    told_of_401 = 0;
+    ad_client_on_unauthorized(client, on_401, NULL);
+    s.api_key = AD_STR(NEW_KEY);
+    ck_assert(take_over(&s));
+    ad_client_trust(client);
+    start(get(0));
+    run_until_called(1);
+    ck_assert_int_eq(probes[0].call.err, AD_ERR_UNAUTHORIZED);
+    ck_assert_uint_eq(sv.n, 1);
+    ck_assert_uint_eq(told_of_401, 1);
+}
+END_TEST
+
+START_TEST(writes_that_wait_end_when_they_are_switched_off)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_say(&sv, 200, OK_BODY)->delay_ms = 1000;
+    s.concurrency = 1;
+    ck_assert(!take_over(&s));
+    start(call(0, "POST")); /* under way: cannot be called back */
+    world_until_count(&w, &sv.n, 1);
+    start(call(1, "POST"));
+    start(get(2));
+    s.writes_enabled = false;
+    ck_assert(!take_over(&s));
+    ck_assert_int_eq(ad_call_start(client, call(3, "POST")), AD_ERR_DISABLED);
+    run_until_called(3);
+    ck_assert_int_eq(probes[0].call.err, AD_OK);
+    ck_assert_int_eq(probes[1].call.err, AD_ERR_DISABLED);
+    ck_assert_int_eq(probes[2].call.err, AD_OK);
+    s.writes_enabled = true;
+    ck_assert(!take_over(&s));
+    start(call(4, "POST"));
+    run_until_called(4);
+    ck_assert_int_eq(probes[4].call.err, AD_OK);
+}
+END_TEST
+
+START_TEST(more_connections_are_made_when_more_may_be_in_flight)
+{
+    struct ad_client_settings s = settings_of_opts();
+    scripted_do(&sv, ACT_HANG);
+    s.concurrency = 1;
+    ck_assert(!take_over(&s));
+    for (size_t i = 0; i < 6; i++) {
+        start(get(i));
+    }
+    world_until_count(&w, &sv.n, 1);
+    world_settle(&w);
+    ck_assert_uint_eq(sv.n, 1);
+    s.concurrency = 6;
+    ck_assert(!take_over(&s));
+    world_until_count(&w, &sv.n, 6);
+    ck_assert_uint_eq(sv.most_in_flight, 6);
+}
+END_TEST
+
+START_TEST(settings_that_cannot_be_are_refused_and_change_nothing)
+{
+    struct ad_client_change *change = NULL;
+    struct ad_errinfo info = { .code = AD_OK };
+    struct ad_client_settings s = settings_of_opts();
+    s.api_key = AD_STR("with a blank");
+    ck_assert_int_eq(ad_client_prepare(client, &s, &change, &info), AD_ERR_CONFIG);
+    ck_assert(!strstr(info.msg, "with a blank"));
+    s = settings_of_opts();
+    s.interval_cap = 0;
+    ck_assert_int_eq(ad_client_prepare(client, &s, &change, &info), AD_ERR_CONFIG);
+    scripted_say(&sv, 200, OK_BODY);
+    start(get(0));
+    run_until_called(1);
+    ck_assert(has_key(0, KEY));
+}
+END_TEST
+
+START_TEST(preparing_without_memory_fails_and_leaves_nothing)
+{
+    struct ad_client_settings s = settings_of_opts();
+    s.api_key = AD_STR(NEW_KEY);
+    for (size_t n = 0;; n++) {
+        struct ad_client_change *change = NULL;
+        heap_fail(n, 1);
+        enum ad_err err = ad_client_prepare(client, &s, &change, NULL);
+        bool failed = heap_failed();
+        heap_fail(0, 0);
+        if (!err) {
+            ad_client_drop(change);
+        }
+        if (!failed) {
+            ck_assert_int_eq(err, AD_OK);
+            break;
+        }
+        ck_assert_int_eq(err, AD_ERR_NOMEM);
+    }
+}
+END_TEST
+
+START_TEST(closing_while_calls_are_held)
+{
+    struct ad_client_settings s = settings_of_opts();
+    s.api_key = AD_STR(NEW_KEY);
+    ck_assert(take_over(&s));
+    start(get(0));
+    world_settle(&w);
+    close_client();
+    ck_assert_int_eq(probes[0].call.err, AD_ERR_CANCELED);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("client");
@@ -1003,6 +1215,15 @@ static Suite *suite(void)
     tcase_add_test(tc, a_call_that_could_break_the_request_line_is_refused);
     tcase_add_test(tc, the_key_is_never_logged);
     tcase_add_test(tc, health_tells_what_happened_last);
+    tcase_add_test(tc, after_another_key_others_wait_until_it_is_trusted);
+    tcase_add_test(tc, the_same_key_holds_nobody_up);
+    tcase_add_test(tc, a_call_refused_with_the_old_key_goes_out_with_the_new_one);
+    tcase_add_test(tc, a_refusal_of_the_new_key_is_final);
+    tcase_add_test(tc, writes_that_wait_end_when_they_are_switched_off);
+    tcase_add_test(tc, more_connections_are_made_when_more_may_be_in_flight);
+    tcase_add_test(tc, settings_that_cannot_be_are_refused_and_change_nothing);
+    tcase_add_test(tc, preparing_without_memory_fails_and_leaves_nothing);
+    tcase_add_test(tc, closing_while_calls_are_held);
     tcase_add_test(tc, a_call_without_memory_fails_and_leaves_nothing);
     tcase_add_test(tc, opening_without_memory_fails_and_leaves_nothing);
     suite_add_tcase(suite, tc);

@@ -459,6 +459,150 @@ START_TEST(no_memory_is_said_at_opening)
 }
 END_TEST
 
+/* --- Other limits while it runs ----------------------------------------------------------- */
+
+static void change(struct ad_sched_opts opts, uint64_t now)
+{
+    struct ad_sched_change ch;
+    ck_assert_int_eq(ad_sched_prepare(&s, &opts, &ch, NULL), AD_OK);
+    ad_sched_commit(&s, &ch, now);
+}
+
+START_TEST(a_lower_cap_counts_what_was_sent_before)
+{
+    struct ad_sched_opts o = usual();
+    o.interval_cap = 10;
+    reopen_with(o);
+    for (size_t i = 0; i < 20; i++) {
+        add(i, AD_LANE_READ, AD_PRIO_PULL, 0);
+    }
+    for (long i = 0; i < 6; i++) { /* at 0, 100 ... 500 */
+        ck_assert_int_eq(next((uint64_t)i * 100), i);
+        done(i, AD_SCHED_ANSWERED, (uint64_t)i * 100);
+    }
+    o.interval_cap = 3;
+    change(o, 600);
+    ck_assert_int_eq(next(600), -1);
+    ck_assert_uint_eq(look, 300 + 1000 + AD_SCHED_GUARD_MS); /* an interval after the third last */
+    ck_assert_int_eq(next(look), 6);
+}
+END_TEST
+
+START_TEST(a_higher_cap_lets_more_go_at_once_but_counts_the_old_ones)
+{
+    struct ad_sched_opts o = usual();
+    o.interval_cap = 3;
+    reopen_with(o);
+    for (size_t i = 0; i < 20; i++) {
+        add(i, AD_LANE_READ, AD_PRIO_PULL, 0);
+    }
+    for (long i = 0; i < 3; i++) {
+        ck_assert_int_eq(next(0), i);
+        done(i, AD_SCHED_ANSWERED, 0);
+    }
+    ck_assert_int_eq(next(0), -1);
+    o.interval_cap = 5;
+    change(o, 10);
+    ck_assert_int_eq(next(10), 3);
+    ck_assert_int_eq(next(10), 4);
+    ck_assert_int_eq(next(10), -1);
+    ck_assert_uint_eq(look, 1000 + AD_SCHED_GUARD_MS);
+    done(3, AD_SCHED_ANSWERED, 11);
+    done(4, AD_SCHED_ANSWERED, 11);
+}
+END_TEST
+
+START_TEST(a_longer_interval_forgets_nothing_it_cannot_know)
+{
+    struct ad_sched_opts o = usual();
+    o.interval_cap = 2;
+    reopen_with(o);
+    for (size_t i = 0; i < 20; i++) {
+        add(i, AD_LANE_READ, AD_PRIO_PULL, 0);
+    }
+    for (long i = 0; i < 4; i++) { /* two of them are no longer in the ring */
+        uint64_t now = (uint64_t)(i / 2) * 2000;
+        ck_assert_int_eq(next(now), i);
+        done(i, AD_SCHED_ANSWERED, now);
+    }
+    o.interval_cap = 4;
+    o.interval_ms = 10000;
+    change(o, 3000);
+    ck_assert_int_eq(next(3000), -1);
+    ck_assert_uint_eq(look, 3000 + 10000 + AD_SCHED_GUARD_MS);
+}
+END_TEST
+
+START_TEST(a_lower_concurrency_waits_for_those_in_flight)
+{
+    struct ad_sched_opts o = usual();
+    o.concurrency = 4;
+    reopen_with(o);
+    for (size_t i = 0; i < 8; i++) {
+        add(i, AD_LANE_READ, AD_PRIO_PULL, 0);
+    }
+    for (long i = 0; i < 4; i++) {
+        ck_assert_int_eq(next(0), i);
+    }
+    o.concurrency = 1;
+    change(o, 0);
+    for (long i = 0; i < 3; i++) { /* all of them given up: more than the new limit linger */
+        done(i, AD_SCHED_GIVEN_UP, 10);
+        ck_assert_int_eq(next(10), -1);
+    }
+    done(3, AD_SCHED_ANSWERED, 10);
+    ck_assert_int_eq(next(10), -1);
+    ck_assert_int_eq(next(10 + AD_SCHED_LINGER_MS), 4);
+    ck_assert_int_eq(next(10 + AD_SCHED_LINGER_MS), -1);
+    o.concurrency = 6;
+    change(o, 300);
+    ck_assert_int_eq(next(300), 5);
+    ck_assert_int_eq(next(300), 6);
+}
+END_TEST
+
+START_TEST(while_held_only_urgent_calls_go)
+{
+    add(0, AD_LANE_READ, AD_PRIO_INTERACTIVE, 0);
+    ad_sched_hold(&s, true);
+    ck_assert_int_eq(next(0), -1);
+    ck_assert_uint_eq(look, UINT64_MAX);
+    items[1] = (struct ad_sched_item){ .priority = AD_PRIO_INTERACTIVE, .urgent = true };
+    ck_assert_int_eq(ad_sched_add(&s, &items[1], 5), AD_OK);
+    ck_assert_int_eq(next(5), 1);
+    done(1, AD_SCHED_LIMITED, 6);
+    ad_sched_again(&s, &items[1], 20);
+    ck_assert_int_eq(next(10), -1);
+    ck_assert_int_eq(next(20), 1);
+    ck_assert_int_eq(next(20), -1);
+    ad_sched_hold(&s, false);
+    ck_assert_int_eq(next(20), 0);
+}
+END_TEST
+
+static enum ad_err prepare_and_drop(void *ctx)
+{
+    (void)ctx;
+    struct ad_sched other;
+    struct ad_sched_change ch;
+    struct ad_sched_opts o = usual();
+    enum ad_err err = ad_sched_init(&other, &o, NULL);
+    if (!err) {
+        err = ad_sched_prepare(&other, &o, &ch, NULL);
+        if (!err) {
+            ad_sched_drop(&ch);
+        }
+        ad_sched_fini(&other);
+    }
+    return err;
+}
+
+START_TEST(no_memory_is_said_when_preparing)
+{
+    torture(prepare_and_drop, NULL);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("scheduler");
@@ -482,10 +626,16 @@ static Suite *suite(void)
     tcase_add_test(tc, the_share_of_the_window_is_that_of_the_last_interval);
     tcase_add_loop_test(tc, whatever_the_delays_the_server_sees_the_limits_kept, 0, 10);
     tcase_add_test(tc, limits_of_nothing_are_refused);
+    tcase_add_test(tc, a_lower_cap_counts_what_was_sent_before);
+    tcase_add_test(tc, a_higher_cap_lets_more_go_at_once_but_counts_the_old_ones);
+    tcase_add_test(tc, a_longer_interval_forgets_nothing_it_cannot_know);
+    tcase_add_test(tc, a_lower_concurrency_waits_for_those_in_flight);
+    tcase_add_test(tc, while_held_only_urgent_calls_go);
     suite_add_tcase(suite, tc);
     /* Alone: the counting heap must see all there is. */
     TCase *memory = tcase_create("memory");
     tcase_add_test(memory, no_memory_is_said_at_opening);
+    tcase_add_test(memory, no_memory_is_said_when_preparing);
     suite_add_tcase(suite, memory);
     return suite;
 }

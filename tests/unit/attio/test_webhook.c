@@ -141,6 +141,27 @@ START_TEST(an_empty_secret_is_refused_and_without_secrets_nothing_is_genuine)
 }
 END_TEST
 
+START_TEST(a_secret_is_accepted_until_its_last_adding_is_taken_back)
+{
+    struct ad_webhook_secrets *s = secrets_of("first secret", SECRET);
+    ck_assert_int_eq(ad_webhook_secrets_add(s, AD_STR(SECRET)), AD_OK);
+    ck_assert_int_eq(ad_webhook_secrets_add(s, AD_STR("third secret")), AD_OK);
+    ad_webhook_secrets_remove(s, AD_STR("never added"));
+    ad_webhook_secrets_remove(s, AD_STR(SECRET));
+    ck_assert_int_eq(verdict(s, body, SIGNATURE), AD_WEBHOOK_GENUINE);
+    ad_webhook_secrets_remove(s, AD_STR("first secret"));
+    ck_assert_uint_eq(ad_webhook_secrets_count(s), 2);
+    ck_assert_int_eq(verdict(s, body, SIGNATURE), AD_WEBHOOK_GENUINE);
+    ad_webhook_secrets_remove(s, AD_STR(SECRET));
+    ck_assert_int_eq(verdict(s, body, SIGNATURE), AD_WEBHOOK_BAD_SIGNATURE);
+    ck_assert_uint_eq(ad_webhook_secrets_count(s), 1);
+    ck_assert_int_eq(ad_webhook_secrets_add(s, AD_STR(SECRET)), AD_OK);
+    ck_assert_int_eq(verdict(s, body, SIGNATURE), AD_WEBHOOK_GENUINE);
+    ad_webhook_secrets_free(s);
+    ad_log_forget_all();
+}
+END_TEST
+
 START_TEST(verifying_allocates_nothing)
 {
     heap_install();
@@ -313,6 +334,7 @@ static Suite *webhook_suite(void)
         either_header_counts_and_both_when_equal,
         every_secret_is_accepted_and_none_is_known_twice,
         an_empty_secret_is_refused_and_without_secrets_nothing_is_genuine,
+        a_secret_is_accepted_until_its_last_adding_is_taken_back,
         verifying_allocates_nothing,
         the_key_is_one_short_text_or_absent,
         a_delivery_holds_its_events,
