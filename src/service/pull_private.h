@@ -103,7 +103,7 @@ struct ad_pull {
     bool refreshing, closing;
     uint64_t last_query_ms, last_refresh_ms;
     size_t last_query_ids; /* how many the last query asked for */
-    size_t merges; /* being written */
+    size_t merges;         /* being written */
     struct ad_counter *c_queries, *c_gets, *c_behind, *c_foreign, *c_unknown, *c_gone,
         *c_unmirrored, *c_coalesced, *c_known;
     void (*done)(void *ctx);
