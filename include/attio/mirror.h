@@ -185,8 +185,9 @@ struct ad_mirror_follow {
     enum ad_err err;
     struct ad_errinfo info;
     uint64_t rows; /* completed now */
-    bool resync; /* _raw did not tell all: a full sync that begins from now on is needed. Until one
-                      was complete, each call says so again */
+    /* A full sync that begins from now on is needed, because _raw did not tell all; `fresh`: any one,
+     * because there never was a complete one. Until it was, each call says so again. */
+    bool resync, fresh;
     /* private */
     void *impl;
 };

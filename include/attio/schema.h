@@ -120,6 +120,10 @@ const struct ad_object *ad_schema_next(const struct ad_schema *s, const struct a
 uint64_t ad_schema_names_generation(const struct ad_schema *s);
 bool ad_schema_known(const struct ad_schema *s); /* at least one refresh ever succeeded */
 
+/* Called after each refresh that changed something, before those who wait for it; NULL: no more.
+ * There is one. It must not close the schema. */
+void ad_schema_on_change(struct ad_schema *s, void (*changed)(void *ctx), void *ctx);
+
 struct ad_schema_wait;
 typedef void (*ad_schema_cb)(struct ad_schema_wait *w);
 /* Caller-owned from refresh to callback or cancel. */

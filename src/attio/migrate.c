@@ -121,7 +121,7 @@ static const char list_table[] = "CREATE TABLE attiod_list ("
  * attiod_slot: under which slugs and as what rows were written, `current` the one they are written
  *   under now. A program of version 1 does not write it: then more is worked out anew.
  * attiod_shape: what existing rows still lack (mirror_backfill.c), and since when, in nanoseconds,
- *   they need a full sync, which ends with the first complete one that began later. */
+ *   they need a full sync, which ends with the first complete one that began later; 0: any will do. */
 static const char mirror_columns[] = "ALTER TABLE attiod_attribute ADD COLUMN many_targets INTEGER;"
                                      "ALTER TABLE attiod_attribute ADD COLUMN revision INTEGER;"
                                      "CREATE TABLE attiod_slot ("

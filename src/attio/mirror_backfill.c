@@ -253,8 +253,8 @@ static const struct ad_sql note_sql = {
 };
 static const struct ad_sql resync_sql = {
     .sqlite = "SELECT resync_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attiod_sync_run r WHERE"
-              " r.object_id = s.object_id AND r.phase = $2 AND r.started_at > s.resync_at)"
-              " FROM attiod_shape s WHERE object_id = $1",
+              " r.object_id = s.object_id AND r.phase = $2 AND r.started_at > s.resync_at),"
+              " resync_at = 0 FROM attiod_shape s WHERE object_id = $1",
 };
 
 struct follow {
@@ -413,6 +413,7 @@ static void on_resync(struct ad_store_req *req)
     struct follow *w = ad_container_of(req, struct follow, req);
     if (!req->err && req->rows.rows == 1) {
         w->f->resync = ad_row(&req->rows, 0)[0].i64 != 0;
+        w->f->fresh = w->f->resync && ad_row(&req->rows, 0)[1].i64 != 0;
     }
     ad__work_end(&w->work, req->err, &req->info);
 }
@@ -457,7 +458,7 @@ enum ad_err ad_mirror_follow(struct ad_mirror *m, struct ad_mirror_follow *f)
     w->mirror = m;
     w->f = f;
     f->rows = 0;
-    f->resync = false;
+    f->resync = f->fresh = false;
     ad_arena_init(&w->arena, CHUNK_ARENA_MAX);
     ad_buf_init(&w->note, (size_t)1 << 20);
     w->work.run = follow_run;

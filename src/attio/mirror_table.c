@@ -15,6 +15,8 @@
 
 #define SCRIPT_MAX ((size_t)2 << 20)
 #define COLUMNS_MAX 4000
+/* Since when a full sync is needed: not; one at any time, as nothing is there yet; or a time. */
+enum { NEVER = -1, EVER = 0 };
 
 static const struct ad_sql noted_sql = {
     /* A name that we had before may be another's by now: then its view stays. */
@@ -181,7 +183,7 @@ static void put_slots(struct ad_buf *b, const struct ad_mirror_table *t)
     }
 }
 
-static enum ad_err put_note(struct ad_buf *b, const struct ad_mirror_table *t, bool resync)
+static enum ad_err put_note(struct ad_buf *b, const struct ad_mirror_table *t, int64_t resync_at)
 {
     const struct ad_shape *shape = t->next;
     struct ad_buf lacking;
@@ -199,7 +201,11 @@ static enum ad_err put_note(struct ad_buf *b, const struct ad_mirror_table *t, b
     } else {
         put(b, ", NULL");
     }
-    ad_buf_fmt(b, resync ? ", %lld" : ", NULL", (long long)ad_wall_ns(t->mirror->o.clock));
+    if (resync_at >= 0) {
+        ad_buf_fmt(b, ", %lld", (long long)resync_at);
+    } else {
+        put(b, ", NULL");
+    }
     put(b, ") ON CONFLICT (object_id) DO UPDATE SET digest = excluded.digest,"
            " view = excluded.view, live_view = excluded.live_view, backfill = excluded.backfill,"
            " resync_at = coalesce(excluded.resync_at, resync_at);\n");
@@ -222,12 +228,12 @@ static void on_shaped(struct ad_store_req *req)
 }
 
 /* The table is there, or the script begins with it. */
-static enum ad_err submit_script(struct ad_mirror_table *t, bool resync)
+static enum ad_err submit_script(struct ad_mirror_table *t, int64_t resync_at)
 {
     struct ad_buf *b = &t->script;
     put_views(b, t);
     put_slots(b, t);
-    enum ad_err err = put_note(b, t, resync);
+    enum ad_err err = put_note(b, t, resync_at);
     err = err ? err : ad_buf_status(b);
     t->req = (struct ad_store_req){ .cb = on_shaped };
     return err ? err : ad_store_exec(t->mirror->o.store, &t->req, ad_buf_str(b));
@@ -245,7 +251,7 @@ static void on_slots(struct ad_store_req *req)
     if (!err) {
         ad__backfill_free(t->next_backfill);
         t->next_backfill = made;
-        err = submit_script(t, resync);
+        err = submit_script(t, resync ? ad_wall_ns(t->mirror->o.clock) : NEVER);
     }
     if (err) {
         end(t, err, req->err ? &req->info : NULL);
@@ -262,7 +268,7 @@ static void on_columns(struct ad_store_req *req)
     }
     if (req->rows.rows == 0) {
         put_table(&t->script, t->next);
-        err = submit_script(t, false);
+        err = submit_script(t, EVER);
     } else {
         put_missing_columns(&t->script, t->next, &req->rows);
         err = read_rows(t, &slots_sql, t->object->id, on_slots);

@@ -341,7 +341,14 @@ static void on_closing(struct ad_timer *t)
     done(ctx);
 }
 
-void ad__schema_refreshed(struct ad_schema *s, enum ad_err err, const struct ad_errinfo *info)
+void ad_schema_on_change(struct ad_schema *s, void (*changed)(void *ctx), void *ctx)
+{
+    s->changed = changed;
+    s->changed_ctx = ctx;
+}
+
+void ad__schema_refreshed(struct ad_schema *s, enum ad_err err, const struct ad_errinfo *info,
+                          bool changed)
 {
     struct ad_list ended;
     ad_list_init(&ended);
@@ -360,6 +367,9 @@ void ad__schema_refreshed(struct ad_schema *s, enum ad_err err, const struct ad_
         s->refreshed_ms = ad_mono_ms(s->o.clock);
     }
     arm_ttl(s);
+    if (changed && s->changed) {
+        s->changed(s->changed_ctx);
+    }
     mark(&ended, &s->joined, err, info);
     if (!ad_list_empty(&s->waiting)) {
         enum ad_err next = start(s);

@@ -34,6 +34,8 @@ struct ad_schema {
     bool closing;
     void (*done)(void *ctx);
     void *done_ctx;
+    void (*changed)(void *ctx);
+    void *changed_ctx;
     struct ad_counter *c_refreshes, *c_failures;
 };
 
@@ -58,7 +60,8 @@ void ad__schema_apply(struct ad_schema *s, struct ad_list *changes);
 AD_MUST_CHECK enum ad_err ad__refresh_start(struct ad_schema *s);
 bool ad__refresh_is_sent(const struct ad_refresh *r); /* its first request */
 void ad__refresh_cancel(struct ad_refresh *r);
-/* The refresh is over; ad_schema.refresh is none any more. */
-void ad__schema_refreshed(struct ad_schema *s, enum ad_err err, const struct ad_errinfo *info);
+/* The refresh is over; ad_schema.refresh is none any more. `changed`: it applied something. */
+void ad__schema_refreshed(struct ad_schema *s, enum ad_err err, const struct ad_errinfo *info,
+                          bool changed);
 
 #endif

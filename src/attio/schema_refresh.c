@@ -93,8 +93,9 @@ static void refresh_end(struct ad_refresh *r, enum ad_err err, const struct ad_e
     } else if (err) {
         ad_fail(&kept, err, "schema: %s", ad_err_text(err));
     }
+    bool changed = !err && r->changes_n > 0;
     refresh_free(r);
-    ad__schema_refreshed(s, err, &kept);
+    ad__schema_refreshed(s, err, &kept, changed);
 }
 
 /* --- The difference --- */

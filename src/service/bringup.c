@@ -162,6 +162,7 @@ static void step_run(struct ad_bringup *b)
         break;
     case SYNC:
         ad__sync_on_start(s->sync);
+        ad__schema_watch_start(s->schema_watch); /* behind it: a sync begun before is resumed */
         step_done(b);
         return;
     case DONE:

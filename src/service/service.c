@@ -150,7 +150,8 @@ void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx)
         ad_dispatch_stop(s->dispatch);
     }
     if (s->schema_watch) {
-        ad__schema_watch_close(s->schema_watch);
+        s->closing_parts++;
+        ad__schema_watch_close(s->schema_watch, ad__part_closed, s);
     }
     if (s->pull) {
         s->closing_parts++;

@@ -68,10 +68,12 @@ const char *ad__bringup_step(const struct ad_bringup *b);
 AD_MUST_CHECK enum ad_err ad__backups_open(struct ad_service *s, struct ad_backups **out);
 void ad__backups_close(struct ad_backups *k, void (*done)(void *ctx), void *ctx);
 
-/* schema_watch.c: the handler that refreshes the schema when Attio says that attributes changed. */
+/* handlers/schema.c: events that say that the schema changed; what follows when it did. */
 AD_MUST_CHECK enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out);
 const struct ad_handler *ad__schema_watch_handler(const struct ad_schema_watch *w);
-void ad__schema_watch_close(struct ad_schema_watch *o);
+/* Once workspace and schema are known. */
+void ad__schema_watch_start(struct ad_schema_watch *w);
+void ad__schema_watch_close(struct ad_schema_watch *o, void (*done)(void *ctx), void *ctx);
 
 /* sync.c */
 AD_MUST_CHECK enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out);
@@ -80,6 +82,8 @@ void ad__sync_load(struct ad_sync *y);
 /* Once the schema is known: resumes unfinished runs and starts objects that never had a complete
  * one, where configured; and the period begins. */
 void ad__sync_on_start(struct ad_sync *y);
+/* The mirror says that a full sync of it is needed. False: it is none that we sync. */
+bool ad__sync_wanted(struct ad_sync *y, const struct ad_object *o);
 void ad__sync_close(struct ad_sync *y, void (*done)(void *ctx), void *ctx);
 size_t ad__sync_active(const struct ad_sync *y);
 

@@ -220,6 +220,19 @@ static void start_all(struct ad_sync *y)
     }
 }
 
+bool ad__sync_wanted(struct ad_sync *y, const struct ad_object *o)
+{
+    if (o->kind > AD_KIND_LIST || !configured(y->s, o)) {
+        return false;
+    }
+    enum ad_err err = usable(y->s, NULL);
+    err = err ? err : run_new(y, o, NULL, NULL);
+    if (err) {
+        ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
+    }
+    return true;
+}
+
 void ad__sync_on_start(struct ad_sync *y)
 {
     if (y->s->o.sync_on_start) {
