@@ -222,11 +222,11 @@ static void start_all(struct ad_sync *y)
 
 bool ad__sync_wanted(struct ad_sync *y, const struct ad_object *o)
 {
-    if (o->kind > AD_KIND_LIST || !configured(y->s, o)) {
+    if (!configured(y->s, o)) {
         return false;
     }
     enum ad_err err = usable(y->s, NULL);
-    err = err ? err : run_new(y, o, NULL, NULL);
+    err = err ? err : run_new(y, o, NULL, false, NULL);
     if (err) {
         ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
     }
