@@ -302,24 +302,39 @@ def connect(db):
     return sqlite3.connect(f"file:{urllib.parse.quote(str(db))}?mode=ro", uri=True, timeout=10)
 
 
-def mirror(db, object_slug):
-    """{record_id: values} of the live rows."""
+# Where the mirror keeps what /_sim/state calls by that name, and the key of its rows. Others are objects.
+KINDS = {"notes": "note_id", "tasks": "task_id", "comments": "comment_id", "workspace_members": "workspace_member_id"}
+
+
+def mirror(db, name):
+    """{id: what Attio said} of the live rows of an object, "list:<slug>", or one of KINDS."""
+    is_list = name.startswith("list:")
+    view = "list_" + name[5:] if is_list else name
+    key = "entry_id" if is_list else KINDS.get(name, "record_id")
     with connect(db) as c:
-        rows = c.execute(f'SELECT record_id, _raw FROM "{object_slug}_live"').fetchall()
-    return {record_id: json.loads(raw) for record_id, raw in rows}
+        rows = c.execute(f'SELECT {key}, _raw FROM "{view}_live"').fetchall()
+    return {row_id: json.loads(raw) for row_id, raw in rows}
 
 
-def differences(sim, db, objects=("people", "companies", "deals")):
+def values_of(name, item):
+    """What has to be equal on both sides; a record of the state has only its values."""
+    if name in KINDS:
+        return item
+    return item.get("entry_values", item.get("values"))
+
+
+def differences(sim, db, names=("people", "companies", "deals")):
     """What is not equal between the workspace and the mirror: [] when all is."""
     wrong = []
-    for slug in objects:
-        _, there = sim.state(slug)
+    for name in names:
+        key = "entry_id" if name.startswith("list:") else KINDS.get(name, "record_id")
+        there = {r.get(key) or r["id"][key]: r for r in sim.control("GET", f"/state?object={name}")["records"]}
         try:
-            here = mirror(db, slug)
+            here = mirror(db, name)
         except sqlite3.OperationalError as e:
-            return [f"{slug}: {e}"]
-        wrong += [f"{slug} {i}: missing" for i in there.keys() - here.keys()]
-        wrong += [f"{slug} {i}: not deleted" for i in here.keys() - there.keys()]
-        wrong += [f"{slug} {i}: differs" for i in there.keys() & here.keys()
-                  if here[i]["values"] != there[i]["values"]]
+            return [f"{name}: {e}"]
+        wrong += [f"{name} {i}: missing" for i in there.keys() - here.keys()]
+        wrong += [f"{name} {i}: not deleted" for i in here.keys() - there.keys()]
+        wrong += [f"{name} {i}: differs" for i in there.keys() & here.keys()
+                  if values_of(name, here[i]) != values_of(name, there[i])]
     return wrong
