@@ -35,7 +35,8 @@ struct ad__sync_page {
     unsigned again; /* of them, known from the page before */
     struct ad__sync_ids ids;
     int64_t version;
-    bool mismatch;          /* it does not begin with the overlap */
+    bool mismatch;          /* inside a tie, it does not go on from what was seen */
+    bool shuffled;          /* and what was seen comes in another order */
     const char *fault;      /* why the answer makes no sense, or NULL */
     int64_t from_ns, to_ns; /* [from, to): all there is, it shows */
 };
@@ -68,7 +69,7 @@ struct ad__sync_run {
     unsigned limit;               /* of a page: halved when Attio finds it too large */
     int64_t total;                /* records counted */
     struct ad__sync_ids boundary; /* those at the key that were counted */
-    struct ad__sync_id overlap;   /* the last page ended with it, in a tie */
+    unsigned overlap;             /* rows that pages inside a tie have in common */
     unsigned failures, nonsense, merging, tie_restarts;
     /* of the page at hand, over all its tries */
     struct ad__sync_page page;

@@ -5,8 +5,9 @@
  *
  * The key is the creation time of the last record seen, so inserts land behind the walk and
  * deletions cannot shift it. Records at exactly the key come again with the next page and are
- * told by their ids. A page that is one single tie is walked through by offset with one record
- * of overlap, and from its start again when the overlap differs. The tail is the last minute
+ * told by their ids. A page that is one single tie is walked through by offset with one record of
+ * overlap. Where that was not seen before, records before it are gone: some steps back, and with a
+ * larger overlap from there. Where the order is another one, from the tie's start again. The tail is the last minute
  * once more: records that were committed late under an earlier time.
  *
  * Notes, tasks and members cannot be asked for by time. They are walked as if all of them were one
@@ -20,7 +21,8 @@
 #define RETRY_CAP_MS 60000
 #define TIE_RESTARTS_MAX 5
 #define NONSENSE_MAX 5
-#define LIMIT_MIN 2 /* a tie is walked with one record of overlap */
+#define LIMIT_MIN 2    /* a tie is walked with one record of overlap */
+#define OVERLAP_STEP 8 /* the first step back: that part of a page */
 
 static void page_next(struct ad__sync_run *r);
 
@@ -259,24 +261,39 @@ static enum ad_err boundary_follow(struct ad__sync_run *r)
     return err;
 }
 
+/* The tie changed under us. From its start everything of it is counted anew. */
+static void tie_back(struct ad__sync_run *r)
+{
+    struct ad_sync_run *st = &r->state;
+    unsigned wider = r->overlap > 1 ? 2 * r->overlap : r->limit / OVERLAP_STEP;
+    r->overlap = wider < r->limit / 2 ? wider : r->limit / 2;
+    r->overlap += r->overlap == 0;
+    st->offset -= st->offset < r->overlap ? st->offset : r->overlap;
+    if (r->page.shuffled || st->offset == 0) {
+        st->offset = 0;
+        r->tie_restarts++;
+        r->total -= st->phase == AD_SYNC_WALK ? (int64_t)r->boundary.n : 0;
+        ad__sync_ids_clear(&r->boundary);
+    }
+}
+
 /* Where the next page begins. False: the walk is over. */
 static bool advance(struct ad__sync_run *r)
 {
     const struct ad__sync_page *p = &r->page;
     struct ad_sync_run *st = &r->state;
     bool more = p->n == r->limit;
-    if (p->mismatch) { /* the tie changed under us: from its start */
-        st->offset = 0;
-        r->tie_restarts++;
+    if (p->mismatch) {
+        tie_back(r);
         return true;
     }
     if (p->n > 0 && last_ns(r) == r->key_ns) {
-        st->offset += more ? r->limit - 1 : 0;
-        r->overlap = p->items[p->n - 1].id;
+        st->offset += more ? r->limit - r->overlap : 0;
     } else if (p->n > 0) {
         key_set(r, last_ns(r));
         st->offset = 0;
-        r->tie_restarts = 0;
+        r->overlap = 1;
+        r->tie_restarts = r->nonsense = 0;
     }
     return more;
 }
@@ -317,11 +334,11 @@ void ad__sync_page_done(struct ad__sync_run *r)
     enum ad_err err = count(r);
     bool more = advance(r);
     if (r->tie_restarts > TIE_RESTARTS_MAX) {
-        run_finish(r, AD_SYNC_FAILED,
-                   "records of one creation time change faster than they can be read");
+        r->tie_restarts = 0;
+        page_is_nonsense(r, "records of one creation time come in another order each time");
         return;
     }
-    r->nonsense = r->merging = 0;
+    r->merging = 0;
     st->error[0] = '\0';
     if (!more && st->phase == AD_SYNC_WALK && r->key_ns != INT64_MIN && !st->dry_run) {
         tail_begin(r);
@@ -388,9 +405,10 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
     }
     p->fault = fault_of(r, s);
     ad__sync_note(r, ad__sync_ids_add(&p->ids, &s->id), NULL);
-    p->again += ad__sync_ids_has(&r->boundary, &s->id);
-    p->mismatch = r->state.offset > 0 &&
-                  (p->n == 0 ? memcmp(&s->id, &r->overlap, sizeof(s->id)) != 0 : p->mismatch);
+    bool again = ad__sync_ids_has(&r->boundary, &s->id);
+    p->shuffled = p->shuffled || (again && r->state.offset > 0 && p->again < p->n);
+    p->mismatch = p->shuffled || (p->n == 0 ? r->state.offset > 0 && !again : p->mismatch);
+    p->again += again;
     p->n++;
 }
 
@@ -422,6 +440,7 @@ static void on_page(struct ad_records_op *op)
     r->page.version = op->version;
     r->page.n = r->page.again = 0;
     r->page.fault = NULL;
+    r->page.shuffled = false;
     r->page.mismatch = r->state.offset > 0; /* until the first record proves otherwise */
     ad__sync_ids_clear(&r->page.ids);
     r->apply = (struct ad_mirror_op){
@@ -511,6 +530,7 @@ static struct ad__sync_run *run_zero(struct ad_sync *y, const struct ad_object *
     r->object = o;
     r->limit = limit_of(o->kind);
     r->key_ns = INT64_MIN;
+    r->overlap = 1;
     text_set(r->name, sizeof(r->name), o->kind == AD_KIND_LIST ? "list_" : "");
     text_set(r->name + strlen(r->name), sizeof(r->name) - strlen(r->name), o->slug.p);
     for (unsigned i = 0; i < AD__SYNC_CHECKS; i++) {

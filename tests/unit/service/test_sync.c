@@ -53,6 +53,34 @@ static void shrink_tie(struct service_fixture *f, const struct request *r)
 
 static const unsigned shrinks[] = { 1, 200, 399 };
 
+/* One record of the tie is gone before each page. */
+static void wear_tie(struct service_fixture *f, const struct request *r)
+{
+    if (victims < 600 && strstr(r->body, "\"$gte\"")) {
+        record_of(f, 0, ++victims)->state = REC_GONE;
+    }
+}
+
+START_TEST(tie_that_wears_away_all_the_time_is_walked_to_its_end)
+{
+    records_add(3100);
+    tie(1, 3000);
+    s.before = wear_tie;
+    victims = 0;
+    up();
+    start();
+    pass_until(&s, is_over, NULL);
+    ck_assert_int_eq(newest("phase"), AD_SYNC_DONE);
+    ck_assert_uint_lt(s.pages, 30);
+    s.before = NULL;
+    ad_buf_clear(&s.f.w.log);
+    start();
+    done(3100 - victims);
+    ck_assert_int_eq(newest("created"), 0); /* none was passed over */
+    ck_assert_int_eq(mirror_count(&s, "_deleted_at IS NULL"), 3100 - victims);
+}
+END_TEST
+
 START_TEST(tie_that_changes_under_the_walk_is_read_from_its_start)
 {
     records_add(800);
@@ -69,7 +97,7 @@ END_TEST
 
 static void shuffle_tie(struct service_fixture *f, const struct request *r)
 {
-    if (strstr(r->body, "\"offset\":499")) {
+    if (strstr(r->body, "\"offset\":") && !strstr(r->body, "\"offset\":0")) {
         struct record first = f->records[0];
         memmove(f->records, f->records + 1, 799 * sizeof(first));
         f->records[799] = first;
@@ -544,6 +572,7 @@ static Suite *sync_suite(void)
 {
     const TTest *const tests[] = {
         tie_that_never_rests_fails_the_run,
+        tie_that_wears_away_all_the_time_is_walked_to_its_end,
         record_that_was_committed_late_is_found_by_the_tail,
         answer_that_is_not_in_order_fails_the_run,
         page_that_cannot_be_written_is_asked_for_again_and_counted_once,
