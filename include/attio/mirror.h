@@ -193,6 +193,28 @@ struct ad_mirror_follow {
 };
 AD_MUST_CHECK enum ad_err ad_mirror_follow(struct ad_mirror *m, struct ad_mirror_follow *f);
 
+struct ad_mirror_children;
+typedef void (*ad_mirror_children_cb)(struct ad_mirror_children *c);
+/* Live entries, notes or comments that hang on a record, by their own ids. */
+struct ad_mirror_children {
+    /* set by the caller; slices live until cb */
+    const struct ad_object *object; /* a list, notes or comments */
+    struct ad_str workspace_id, record_id;
+    struct ad_str after; /* own id; absent: from the first */
+    ad_mirror_children_cb cb;
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+    const struct ad_str *ids; /* at most AD_MIRROR_LOOK_MAX, valid during cb */
+    size_t ids_n;
+    bool more;
+    /* private */
+    void *impl;
+};
+/* INVALID: an argument is missing, or things of that kind hang on no record. */
+AD_MUST_CHECK enum ad_err ad_mirror_children(struct ad_mirror *m, struct ad_mirror_children *c);
+
 struct ad_mirror_count {
     /* set by the caller */
     const struct ad_object *object;

@@ -1,4 +1,4 @@
-/* Which records carry a tombstone. */
+/* Which records carry a tombstone; what hangs on a record. */
 #include "attio/mirror.h"
 
 #include "base/json_write.h"
@@ -91,6 +91,81 @@ enum ad_err ad_mirror_tombstones(struct ad_mirror *m, struct ad_mirror_look *l,
     if (err) {
         look_free(w);
         return ad_fail(&l->info, err, "%s", ad_err_text(err));
+    }
+    return AD_OK;
+}
+
+/* --- Children --- */
+
+struct children {
+    struct ad_mirror_work work;
+    struct ad_mirror *mirror;
+    struct ad_mirror_children *c;
+    struct ad_value values[4];
+    struct ad_step step;
+    struct ad_store_req req;
+    struct ad_str ids[AD_MIRROR_LOOK_MAX];
+};
+
+static void children_finish(struct ad_mirror_work *work, enum ad_err err,
+                            const struct ad_errinfo *info)
+{
+    struct children *w = ad_container_of(work, struct children, work);
+    struct ad_mirror_children *c = w->c;
+    c->err = err;
+    c->info = *info;
+    c->ids = w->ids;
+    c->cb(c);
+    ad_free(w); /* after cb: the ids are in it */
+}
+
+static void on_children(struct ad_store_req *req)
+{
+    struct children *w = ad_container_of(req, struct children, req);
+    w->c->more = req->more;
+    for (size_t i = 0; !req->err && i < req->rows.rows; i++) {
+        w->ids[w->c->ids_n++] = ad_row(&req->rows, i)[0].str;
+    }
+    ad__work_end(&w->work, req->err, &req->info);
+}
+
+static enum ad_err children_run(struct ad_mirror_work *work)
+{
+    struct children *w = ad_container_of(work, struct children, work);
+    const struct ad_mirror_children *c = w->c;
+    w->values[0] = AD_V_TEXT(c->workspace_id);
+    w->values[1] = AD_V_TEXT(c->record_id);
+    w->values[2] = AD_V_TEXT(c->after.p ? c->after : AD_STR(""));
+    w->values[3] = AD_V_I64(AD_MIRROR_LOOK_MAX + 1);
+    w->step = (struct ad_step){ .sql = &work->table->shape->sql[AD_SHAPE_CHILDREN],
+                                .values = w->values,
+                                .values_n = 4 };
+    w->req = (struct ad_store_req){
+        .steps = &w->step, .steps_n = 1, .rows_max = AD_MIRROR_LOOK_MAX, .cb = on_children
+    };
+    return ad_store_read(w->mirror->o.store, &w->req);
+}
+
+enum ad_err ad_mirror_children(struct ad_mirror *m, struct ad_mirror_children *c)
+{
+    if (!c->object || !ad__kind_shape(c->object->kind)->parent || !c->workspace_id.n ||
+        !c->record_id.n) {
+        return ad_fail(&c->info, AD_ERR_INVALID, "children: an argument is wrong");
+    }
+    struct children *w = ad_zalloc(sizeof(*w));
+    if (!w) {
+        return ad_fail(&c->info, AD_ERR_NOMEM, "no memory to look for what hangs on a record");
+    }
+    w->mirror = m;
+    w->c = c;
+    c->ids_n = 0;
+    c->more = false;
+    w->work.run = children_run;
+    w->work.finish = children_finish;
+    enum ad_err err = ad__work_submit(m, c->object, &w->work);
+    if (err) {
+        ad_free(w);
+        return ad_fail(&c->info, err, "%s", ad_err_text(err));
     }
     return AD_OK;
 }

@@ -39,6 +39,7 @@ struct ad_kind_shape {
     const char *key, *key_path; /* its own id: the column, and where it stands in Attio's JSON */
     const char *values;         /* key of the values by slug; NULL: it has none */
     const char *created_at;     /* where the time stands that it is sorted by, else "created_at" */
+    const char *parent;         /* column with the record it hangs on; NULL: on none or many */
     const struct ad_property *fixed; /* columns that need no attribute */
     unsigned fixed_n;
 };
@@ -68,6 +69,7 @@ enum {
     AD_SHAPE_SCAN,
     AD_SHAPE_SCAN_RANGE,
     AD_SHAPE_TOMBSTONES,
+    AD_SHAPE_CHILDREN, /* of kinds with a parent */
     AD_SHAPE_COUNT,
     AD_SHAPE_BACKFILL,
     AD_SHAPE_ROWS,

@@ -495,6 +495,21 @@ static void put_rows(struct ad_buf *b, const struct ad_shape *shape)
     put(b, " WHERE rowid > $1 ORDER BY rowid LIMIT $2");
 }
 
+static void put_children(struct ad_buf *b, const struct ad_shape *shape)
+{
+    const struct ad_kind_shape *kind = shape->kind;
+    if (!kind->parent) {
+        put(b, "SELECT NULL WHERE 0");
+        return;
+    }
+    ad_buf_fmt(b, "SELECT %s FROM ", kind->key);
+    ad__sql_ident(b, shape->table);
+    ad_buf_fmt(b,
+               " WHERE _workspace_id = $1 AND %s = $2 AND %s > $3 AND _deleted_at IS NULL"
+               " ORDER BY %s LIMIT $4",
+               kind->parent, kind->key, kind->key);
+}
+
 /* Each over an index: a row is some kilobytes. */
 static void put_count(struct ad_buf *b, const struct ad_shape *shape)
 {
@@ -509,15 +524,11 @@ static enum ad_err make_statements(struct ad_shape *shape)
 {
     static void (*const makers[AD_SHAPE_STATEMENTS])(struct ad_buf * b,
                                                      const struct ad_shape *shape) = {
-        [AD_SHAPE_UPSERT] = put_upsert,
-        [AD_SHAPE_TOMBSTONE] = put_tombstone,
-        [AD_SHAPE_EXISTING] = put_existing,
-        [AD_SHAPE_SCAN] = put_scan,
-        [AD_SHAPE_SCAN_RANGE] = put_scan_range,
-        [AD_SHAPE_TOMBSTONES] = put_tombstones,
-        [AD_SHAPE_COUNT] = put_count,
-        [AD_SHAPE_BACKFILL] = put_backfill,
-        [AD_SHAPE_ROWS] = put_rows,
+        [AD_SHAPE_UPSERT] = put_upsert,         [AD_SHAPE_TOMBSTONE] = put_tombstone,
+        [AD_SHAPE_EXISTING] = put_existing,     [AD_SHAPE_SCAN] = put_scan,
+        [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_TOMBSTONES] = put_tombstones,
+        [AD_SHAPE_CHILDREN] = put_children,     [AD_SHAPE_COUNT] = put_count,
+        [AD_SHAPE_BACKFILL] = put_backfill,     [AD_SHAPE_ROWS] = put_rows,
     };
     struct ad_buf b;
     enum ad_err err = AD_OK;

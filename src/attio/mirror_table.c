@@ -106,6 +106,10 @@ static void put_table(struct ad_buf *b, const struct ad_shape *shape)
                "CREATE INDEX \"%.*s_deleted\" ON \"%.*s\" (_deleted_at)"
                " WHERE _deleted_at IS NOT NULL;\n",
                AD_FMT(shape->table), AD_FMT(shape->table));
+    if (shape->kind->parent) {
+        ad_buf_fmt(b, "CREATE INDEX \"%.*s_parent\" ON \"%.*s\" (%s);\n", AD_FMT(shape->table),
+                   AD_FMT(shape->table), shape->kind->parent);
+    }
 }
 
 static bool has_column(const struct ad_rows *rows, struct ad_str name)

@@ -15,6 +15,18 @@ static void job_end(struct ad_pull_job *job, enum ad_outcome outcome, const char
     ad_invocation_done(inv, outcome, why);
 }
 
+void ad__job_release(struct ad_pull_job *job)
+{
+    if (--job->open == 0) {
+        job_end(job, job->why ? AD_OUTCOME_RETRY : AD_OUTCOME_DONE, job->why);
+    }
+}
+
+static bool is_own(const struct source *s, const struct want *w, const struct ad_pull_job *job)
+{
+    return job->source == s && strcmp(w->id, job->id) == 0;
+}
+
 void ad__want_end(struct source *s, struct want *w)
 {
     ad_list_remove(&w->link);
@@ -22,13 +34,13 @@ void ad__want_end(struct source *s, struct want *w)
         struct claim *c = ad_container_of(l, struct claim, link);
         struct ad_pull_job *job = c->job;
         ad_free(c);
-        if (--job->open > 0) {
-            continue;
+        if (is_own(s, w, job)) {
+            ad__merges_go(job);
         }
-        if (job->named == s->serial) {
+        if (job->open == 1 && job->named == s->serial) {
             ad_invocation_recorded(job->inv);
         }
-        job_end(job, job->why ? AD_OUTCOME_RETRY : AD_OUTCOME_DONE, job->why);
+        ad__job_release(job);
     }
     ad_free(w);
 }
@@ -42,9 +54,8 @@ void ad__want_give_back(struct source *s, struct want *w, const char *why)
 }
 
 /* The one of that id that gathers. */
-static struct want *want_get(struct source *s, const char *text)
+static struct want *want_get(struct source *s, struct ad_str id)
 {
-    struct ad_str id = ad_str_c(text);
     struct ad_map_node *node = ad_map_get(&s->gathering, id);
     if (node) {
         s->pull->c_coalesced->v++;
@@ -55,17 +66,17 @@ static struct want *want_get(struct source *s, const char *text)
         ad_free(w);
         return NULL;
     }
-    memcpy(w->id, id.p, id.n + 1);
+    memcpy(w->id, id.p, id.n);
     ad_list_init(&w->claims);
     ad_list_push(&s->waiting, &w->link);
     ad_map_put(&s->gathering, &w->node, ad_str_n(w->id, id.n));
     return w;
 }
 
-static struct want *job_claim(struct ad_pull_job *job, const char *id)
+struct want *ad__job_claim(struct ad_pull_job *job, struct source *s, struct ad_str id)
 {
-    struct claim *c = ad_zalloc(sizeof(*c));
-    struct want *w = c ? want_get(job->source, id) : NULL;
+    struct claim *c = s ? ad_zalloc(sizeof(*c)) : NULL;
+    struct want *w = c ? want_get(s, id) : NULL;
     if (!w) {
         ad_free(c);
         job->why = "no memory";
@@ -74,6 +85,7 @@ static struct want *job_claim(struct ad_pull_job *job, const char *id)
     c->job = job;
     ad_list_push(&w->claims, &c->link);
     job->open++;
+    ad__source_soon(s, 0);
     return w;
 }
 
@@ -94,83 +106,21 @@ void ad_pull_said_gone(struct ad_pull_job *job)
 
 void ad__want_inherit(struct want *w, struct ad_str heir)
 {
-    char id[37];
-    if (heir.n >= sizeof(id)) {
-        return;
-    }
-    memcpy(id, heir.p, heir.n);
-    id[heir.n] = '\0';
     w->inherited = true;
     AD_LIST_FOREACH (l, &w->claims) {
         struct ad_pull_job *job = ad_container_of(l, struct claim, link)->job;
-        if (strcmp(job->id, id) != 0) { /* its own merge: it has asked already */
-            AD_IGNORE(job_claim(job, id), "without memory the job says why");
+        if (!ad_str_eq(ad_str_c(job->id), heir)) { /* its own merge: it has asked already */
+            AD_IGNORE(ad__job_claim(job, job->source, heir), "the job says why");
         }
     }
 }
 
-/* ---- merges ------------------------------------------------------------------------------ */
-
-/* Remembered before the old record becomes a tombstone: who hears of that may ask what it became. */
-struct merge {
-    struct ad_merge_put put;
-    struct ad_pull_job *job;
-    char old_id[37];
-};
-
-static void on_merge_put(struct ad_merge_put *put)
-{
-    struct merge *m = put->data;
-    struct ad_pull_job *job = m->job;
-    struct ad_pull *p = job->pull;
-    p->merges--;
-    if (put->err) {
-        job->why = "the merge could not be remembered";
-    } else if (job_claim(job, m->old_id)) {
-        ad__source_soon(job->source, 0);
-    }
-    ad_free(m);
-    if (--job->open == 0) {
-        job_end(job, job->why ? AD_OUTCOME_RETRY : AD_OUTCOME_DONE, job->why);
-    }
-    ad__pull_maybe_closed(p);
-}
-
-void ad_pull_merged(struct ad_pull_job *job, const char *old_id)
-{
-    struct ad_pull *p = job->pull;
-    struct ad_str old = ad_str_c(old_id);
-    struct merge *m = old.n < sizeof(m->old_id) ? ad_zalloc(sizeof(*m)) : NULL;
-    if (!m) {
-        job->why = "no memory";
-        return;
-    }
-    memcpy(m->old_id, old.p, old.n);
-    m->job = job;
-    m->put = (struct ad_merge_put){
-        .workspace_id = ad_account_workspace_id(p->o.account),
-        .object_id = job->source->object->id,
-        .old_id = ad_str_n(m->old_id, old.n),
-        .new_id = ad_str_c(job->id),
-        .cb = on_merge_put,
-        .data = m,
-    };
-    enum ad_err err = ad_merges_put(p->o.merges, &m->put);
-    if (err) {
-        ad_free(m);
-        job->why = err == AD_ERR_INVALID ? job->why : "the merge could not be remembered";
-        return;
-    }
-    p->merges++;
-    job->open++;
-}
-
 /* Events that arrived since the invocation began are about the job's own id. */
-void ad__want_absorb(struct want *w)
+void ad__want_absorb(struct source *s, struct want *w)
 {
     AD_LIST_FOREACH (l, &w->claims) {
         struct ad_pull_job *job = ad_container_of(l, struct claim, link)->job;
-        if (strcmp(w->id, job->id) == 0) {
+        if (is_own(s, w, job)) {
             ad_invocation_absorb(job->inv);
             job_follow(job, w);
         }
@@ -180,13 +130,12 @@ void ad__want_absorb(struct want *w)
 static void job_begin(struct ad_pull_job *job, const struct ad_object *o)
 {
     job->source = ad__source_get(job->pull, o);
-    struct want *own = job->source ? job_claim(job, job->id) : NULL;
-    if (!own) {
-        job_end(job, AD_OUTCOME_RETRY, "no memory");
-        return;
+    struct want *own = ad__job_claim(job, job->source, ad_str_c(job->id));
+    if (own) {
+        job_follow(job, own);
+    } else {
+        job_end(job, AD_OUTCOME_RETRY, job->why);
     }
-    job_follow(job, own);
-    ad__source_soon(job->source, 0);
 }
 
 /* ---- collections we do not know yet ------------------------------------------------------- */
@@ -299,6 +248,7 @@ static void run(void *ctx, struct ad_invocation *inv)
         .pull = p, .family = f->f, .inv = inv, .event = e, .id = f->f->id(e)
     };
     ad_list_init(&job->link);
+    ad_list_init(&job->merges);
     const struct ad_object *o = collection_of(job);
     if (o) {
         job_begin(job, o);
@@ -385,9 +335,9 @@ void ad__wants_give_up(struct ad_list *wants)
             struct claim *c = ad_container_of(l, struct claim, link);
             struct ad_pull_job *job = c->job;
             ad_free(c);
-            if (--job->open == 0) {
-                job_end(job, AD_OUTCOME_RETRY, "closing");
-            }
+            job->why = "closing";
+            ad__merges_drop(job);
+            ad__job_release(job);
         }
         ad_free(w);
     }
@@ -395,7 +345,7 @@ void ad__wants_give_up(struct ad_list *wants)
 
 void ad__pull_maybe_closed(struct ad_pull *p)
 {
-    if (!p->closing || p->merges > 0) {
+    if (!p->closing || p->lookups > 0) {
         return;
     }
     AD_LIST_FOREACH (l, &p->sources) {

@@ -2,7 +2,8 @@
  *
  *   pull.c           jobs and wants; collections we do not know; the handlers
  *   pull_source.c    one collection: the query, and the way back for whatever fails
- *   pull_confirm.c   what the query did not show */
+ *   pull_confirm.c   what the query did not show
+ *   pull_merge.c     what a merge means beyond that */
 #ifndef AD_SERVICE_PULL_PRIVATE_H
 #define AD_SERVICE_PULL_PRIVATE_H
 
@@ -46,9 +47,11 @@ struct ad_pull_job {
     const struct ad_handler_event *event; /* tells source and id */
     const char *id;                       /* its own */
     struct want *own;                     /* while its events are followed */
-    unsigned open;
-    size_t followed; /* events */
-    unsigned named;  /* source->serial of the transaction that names its events as done */
+    unsigned open;                        /* claims and merges */
+    bool shown;                           /* the own id was looked at */
+    struct ad_list merges;                /* that wait for it */
+    size_t followed;                      /* events */
+    uint64_t named;  /* source->serial of the transaction that names its events as done */
     const char *why; /* it cannot succeed: the dispatcher runs it again after a pause */
 };
 
@@ -78,7 +81,7 @@ struct source {
     struct ad_schema_wait schema;
     bool schema_asked;
     struct want *confirming;
-    unsigned serial; /* of the mirror transaction; above 0 */
+    uint64_t serial; /* of its mirror transaction; no other of any source has the same */
     int64_t *done;
     size_t done_n, done_cap;
 };
@@ -103,7 +106,8 @@ struct ad_pull {
     bool refreshing, closing;
     uint64_t last_query_ms, last_refresh_ms;
     size_t last_query_ids; /* how many the last query asked for */
-    size_t merges;         /* being written */
+    size_t lookups;        /* of merges, in SQL, under way */
+    uint64_t serial;       /* the highest of all sources */
     struct ad_counter *c_queries, *c_gets, *c_behind, *c_foreign, *c_unknown, *c_gone,
         *c_unmirrored, *c_coalesced, *c_known;
     void (*done)(void *ctx);
@@ -113,16 +117,26 @@ struct ad_pull {
 
 /* pull.c */
 void ad__pull_maybe_closed(struct ad_pull *p);
-/* All claims on a want end with it, and with its last one a job. */
+/* The job also waits for `id` of `s` (NULL: no memory). NULL: the job says why. */
+struct want *ad__job_claim(struct ad_pull_job *job, struct source *s, struct ad_str id);
+/* One thing less to wait for; with the last one it ends. */
+void ad__job_release(struct ad_pull_job *job);
+/* All claims on a want end with it. */
 void ad__want_end(struct source *s, struct want *w);
 /* The same, and its jobs' events are tried again after a pause. */
 void ad__want_give_back(struct source *s, struct want *w, const char *why);
 /* At close: their events stay pending. */
 void ad__wants_give_up(struct ad_list *wants);
 /* Takes in the events of the jobs that claim `w` as their own and that arrived meanwhile. */
-void ad__want_absorb(struct want *w);
+void ad__want_absorb(struct source *s, struct want *w);
 /* Its jobs also wait for the one it was merged into. */
 void ad__want_inherit(struct want *w, struct ad_str heir);
+
+/* pull_merge.c */
+/* The own record was looked at: on with what merges mean. */
+void ad__merges_go(struct ad_pull_job *job);
+/* At close: they wait no more. */
+void ad__merges_drop(struct ad_pull_job *job);
 
 /* pull_source.c */
 struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o);

@@ -29,7 +29,7 @@ static struct source *source_new(struct ad_pull *p, const struct ad_object *o)
     s->object = o;
     s->by_get = o->kind != AD_KIND_OBJECT && o->kind != AD_KIND_LIST;
     s->ids_max = s->by_get ? 1 : IDS_MAX;
-    s->serial = 1;
+    s->serial = ++p->serial;
     ad_map_init(&s->gathering);
     ad_map_init(&s->flight);
     struct ad_list *const lists[] = { &s->waiting, &s->batch, &s->unseen,
@@ -124,7 +124,7 @@ static void all_back(struct source *s)
     ad__source_requeue(s, &s->confirm);
     ad__source_requeue(s, &s->unseen);
     ad__source_requeue(s, &s->batch);
-    s->serial++; /* what a transaction was to record, it did not */
+    s->serial = ++s->pull->serial; /* what a transaction was to record, it did not */
     s->busy = false;
 }
 
@@ -236,7 +236,7 @@ static void on_behind(struct ad_mirror_op *op, struct ad_str record_id)
     }
     late->behind = true;
     s->pull->c_behind->v++;
-    s->serial++;
+    s->serial = ++s->pull->serial;
     s->done_n = 0;
     AD_LIST_FOREACH (l, &s->batch) {
         collect_again(s, ad_container_of(l, struct want, link));
@@ -254,7 +254,7 @@ static void on_behind(struct ad_mirror_op *op, struct ad_str record_id)
 void ad__source_prepare(struct source *s, ad_mirror_cb cb)
 {
     s->done_n = 0;
-    s->serial++;
+    s->serial = ++s->pull->serial;
     s->apply = (struct ad_mirror_op){
         .object = s->object,
         .version = s->op.version,
@@ -446,7 +446,7 @@ static void source_next(struct source *s)
     struct ad_str ids[IDS_MAX];
     size_t n = batch_take(s, ids);
     AD_LIST_FOREACH (l, &s->batch) { /* the answer will also speak for them */
-        ad__want_absorb(ad_container_of(l, struct want, link));
+        ad__want_absorb(s, ad_container_of(l, struct want, link));
     }
     s->busy = true;
     p->last_query_ms = ad_mono_ms(p->o.clock);

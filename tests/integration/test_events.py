@@ -135,9 +135,19 @@ class Events(unittest.TestCase):
 
     def merge(self, vintage):
         self.sim.control("POST", "/merge", {"vintage": vintage, "apply_ms": 300})
-        object_id, _ = self.person()
         _, people = self.sim.state("people")
         a, b = sorted(people)[3:5]
+        member = self.attio("GET", "/v2/workspace_members")[0]["id"]["workspace_member_id"]
+        slug = next(v["api_slug"] for v in self.attio("GET", "/v2/lists") if "people" in v["parent_object"])
+        note = self.attio("POST", "/v2/notes", {"data": {
+            "parent_object": "people", "parent_record_id": b, "title": "hangs on b", "format": "plaintext",
+            "content": "text"}})["id"]["note_id"]
+        comment = self.attio("POST", "/v2/comments", {"data": {
+            "format": "plaintext", "content": "well", "author": {"type": "workspace-member", "id": member},
+            "record": {"object": "people", "record_id": b}}})["id"]["comment_id"]
+        entry = self.attio("POST", f"/v2/lists/{slug}/entries", {"data": {
+            "parent_record_id": b, "parent_object": "people", "entry_values": {}}})["id"]["entry_id"]
+        self.fresh()
         new = self.attio("POST", "/v2/objects/people/records/merge",
                          {"data": {"primary_record_id": a, "secondary_record_id": b}})["new_record_id"]
         gone = [b] if vintage == "old" else [a, b]
@@ -149,7 +159,10 @@ class Events(unittest.TestCase):
         with connect(self.server.db) as c:
             self.assertEqual({old for old, in c.execute("SELECT old_id FROM attiod_merge WHERE new_id = ?", (new,))},
                              set(gone))
-        return object_id, gone, new
+        # What hung on b hangs on the result, of which Attio sent no events.
+        self.assertEqual(self.rows("notes", "note_id")[note]["parent_record_id"], new)
+        self.assertEqual(self.rows("comments", "comment_id")[comment]["record"]["record_id"], new)
+        self.assertEqual(self.rows("list_" + slug, "entry_id")[entry]["parent_record_id"], new)
 
     def test_merge_into_a_new_record(self):
         self.merge("new")

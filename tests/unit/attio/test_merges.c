@@ -7,7 +7,7 @@
 #include "support/run.h"
 
 static struct ad_merges *merges;
-static char found[512]; /* "old>new " ..., in order of old */
+static char found[1 << 15]; /* "old>new " ..., in order of old */
 static struct ad_merge_find find;
 static struct ad_mirror_look look;
 static bool done;
@@ -229,6 +229,87 @@ START_TEST(looking_without_memory)
 }
 END_TEST
 
+/* --- What hangs on a record --- */
+
+#define N_ID(id, record)                                                                           \
+    "{\"id\":{\"note_id\":\"" id "\"},\"parent_object\":\"people\",\"parent_record_id\":\"" record \
+    "\",\"created_at\":\"2026-01-01T00:00:00.000000001Z\"}"
+
+static struct ad_mirror_children children;
+
+static void on_children(struct ad_mirror_children *c)
+{
+    size_t at = 0;
+    found[0] = '\0';
+    for (size_t i = 0; i < c->ids_n; i++) {
+        at += (size_t)snprintf(found + at, sizeof(found) - at, "%.*s ", AD_FMT(c->ids[i]));
+    }
+    done = true;
+}
+
+static enum ad_err start_children(const struct ad_object *o, struct ad_str after)
+{
+    children = (struct ad_mirror_children){ .object = o,
+                                            .workspace_id = AD_STR(WS),
+                                            .record_id = AD_STR(R(8)),
+                                            .after = after,
+                                            .cb = on_children };
+    done = false;
+    enum ad_err err = ad_mirror_children(m, &children);
+    if (!err) {
+        world_until_true(&f.w, &done);
+        err = children.err;
+    }
+    return err;
+}
+
+START_TEST(what_hangs_on_a_record_is_found)
+{
+    const struct ad_object *notes = ad_schema_builtin(schema, AD_KIND_NOTE);
+    apply_to(notes, 1,
+             PAGE(N_ID(R(1), R(8)) "," N_ID(R(2), R(9)) "," N_ID(R(3), R(8)) "," N_ID(R(4), R(8))));
+    struct ad_mirror_op gone = { .object = notes };
+    struct ad_str id = AD_STR(R(4));
+    bool deleted;
+    prepare(&gone, 2, &deleted);
+    ck_assert_int_eq(ad_mirror_delete(m, &gone, &id, 1), AD_OK);
+    world_until_true(&f.w, &deleted);
+    ck_assert_int_eq(start_children(notes, AD_STR_NONE), AD_OK);
+    ck_assert_str_eq(found, R(1) " " R(3) " ");
+    ck_assert(!children.more);
+    ck_assert_int_eq(start_children(notes, AD_STR(R(1))), AD_OK);
+    ck_assert_str_eq(found, R(3) " ");
+    ck_assert_int_eq(start_children(ad_schema_builtin(schema, AD_KIND_COMMENT), AD_STR_NONE),
+                     AD_OK);
+    ck_assert_str_eq(found, "");
+    ck_assert_int_eq(start_children(the_object(), AD_STR_NONE), AD_ERR_INVALID);
+    ck_assert_int_eq(start_children(ad_schema_builtin(schema, AD_KIND_TASK), AD_STR_NONE),
+                     AD_ERR_INVALID);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM pragma_index_list('attiod_notes')"
+                                     " WHERE name = 'attiod_notes_parent'"),
+                     1);
+}
+END_TEST
+
+START_TEST(more_than_one_look_can_hold_is_said)
+{
+    static char page[AD_MIRROR_LOOK_MAX * 256];
+    const struct ad_object *notes = ad_schema_builtin(schema, AD_KIND_NOTE);
+    size_t at = (size_t)snprintf(page, sizeof(page), "{\"data\":[");
+    for (unsigned i = 0; i <= AD_MIRROR_LOOK_MAX; i++) {
+        at += (size_t)snprintf(page + at, sizeof(page) - at,
+                               "%s{\"id\":{\"note_id\":\"10000000-0000-4000-8000-%012u\"},"
+                               "\"parent_record_id\":\"" R(8) "\"}",
+                               i ? "," : "", i);
+    }
+    (void)snprintf(page + at, sizeof(page) - at, "]}");
+    apply_to(notes, 1, page);
+    ck_assert_int_eq(start_children(notes, AD_STR_NONE), AD_OK);
+    ck_assert(children.more);
+    ck_assert_uint_eq(children.ids_n, AD_MIRROR_LOOK_MAX);
+}
+END_TEST
+
 /* --- Answers of an earlier state --- */
 
 static unsigned behind;
@@ -280,6 +361,8 @@ static Suite *suite(void)
     tcase_add_test(tc, no_memory_at_any_place);
     tcase_add_test(tc, tombstones_are_told_from_rows_and_from_nothing);
     tcase_add_test(tc, looking_without_memory);
+    tcase_add_test(tc, what_hangs_on_a_record_is_found);
+    tcase_add_test(tc, more_than_one_look_can_hold_is_said);
     tcase_add_test(tc, answer_of_an_earlier_state_is_told_unless_somebody_asked_later);
     suite_add_tcase(suite, tc);
     return suite;

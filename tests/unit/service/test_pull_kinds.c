@@ -12,8 +12,8 @@ enum { THINGS = 64 };
 static struct service_fixture s;
 /* What Attio holds, by number: entries of the list and notes alike. */
 static struct {
-    enum record_state state; /* REC_GONE: not there */
-    unsigned version;
+    enum record_state state;  /* REC_GONE: not there */
+    unsigned version, parent; /* parent: of the record */
 } entries[THINGS], notes[THINGS];
 static bool listed, by_ids_refused;
 static unsigned entry_queries, asked_entries, entry_gets, note_gets;
@@ -26,10 +26,11 @@ static char text[1 << 15];
 
 static void add_entry(unsigned n)
 {
-    ADD("{\"id\":{\"list_id\":\"" LIST "\",\"entry_id\":\"%s\"},\"parent_object\":\"people\","
+    ADD("{\"id\":{\"list_id\":\"" LIST "\",\"entry_id\":\"%s\"},", record_id(n));
+    ADD("\"parent_object\":\"people\",\"parent_record_id\":\"%s\","
         "\"created_at\":\"2026-01-01T00:00:00.000000000Z\","
         "\"entry_values\":{\"name\":[{\"value\":\"v%u\"}]}}",
-        record_id(n), entries[n].version);
+        record_id(entries[n].parent), entries[n].version);
 }
 
 static void answer_ids(const struct request *r, struct answer *a)
@@ -78,9 +79,11 @@ static void answer_note(const struct request *r, struct answer *a)
         ADD(NOT_FOUND);
         return;
     }
-    ADD("{\"data\":{\"id\":{\"note_id\":\"%s\"},\"title\":\"v%u\",\"created_at\":"
-        "\"2026-01-01T00:00:00.000000000Z\"}}",
-        record_id(n), notes[n].version);
+    ADD("{\"data\":{\"id\":{\"note_id\":\"%s\"},\"title\":\"v%u\",", record_id(n),
+        notes[n].version);
+    ADD("\"parent_object\":\"people\",\"parent_record_id\":\"%s\","
+        "\"created_at\":\"2026-01-01T00:00:00.000000000Z\"}}",
+        record_id(notes[n].parent));
     notes[n].state = notes[n].state == REC_STALE ? REC_GONE : notes[n].state; /* once */
 }
 
@@ -428,6 +431,111 @@ START_TEST(types_that_we_do_not_know_are_done_and_hide_no_others)
 }
 END_TEST
 
+/* ---- merges of the records they hang on --------------------------------------------------- */
+
+static void hang_on(unsigned record)
+{
+    for (unsigned i = 1; i <= 5; i++) {
+        notes[i].parent = entries[i].parent = record;
+    }
+}
+
+static int64_t hanging_on(const char *view, unsigned record)
+{
+    char where[128];
+    (void)snprintf(where, sizeof(where), "parent_record_id = '%s'", record_id(record));
+    return count(view, where);
+}
+
+/* Five notes and entries on record 1, one each on another; 1 gives way to 3. */
+static void merge_parents(enum record_state at_first)
+{
+    record_put(&s, 0, 1, "ada");
+    for (unsigned i = 1; i <= 6; i++) {
+        note_put(i, REC_LIVE);
+        entry_put(i, REC_LIVE);
+        note_event("note.created", i);
+        entry_event("list-entry.created", i);
+    }
+    event_send(&s, "record.created", 0, 1, 0);
+    done();
+    ck_assert_int_eq(hanging_on("notes_live", 1) + hanging_on("list_sales_live", 1), 10);
+    entry_queries = entry_gets = note_gets = 0;
+    record_of(&s, 0, 1)->state = REC_GONE;
+    record_put(&s, 0, 3, "merged")->state = at_first;
+    event_send(&s, "record.merged", 0, 3, 1);
+}
+
+START_TEST(what_hung_on_a_merged_record_is_fetched_again)
+{
+    hang_on(1);
+    notes[6].parent = entries[6].parent = 2;
+    up();
+    merge_parents(_i ? REC_MERGING : REC_LIVE);
+    if (_i) { /* as long as it is not applied nothing has moved */
+        pass(3000);
+        ck_assert_uint_eq(note_gets, 0);
+    }
+    record_of(&s, 0, 3)->state = REC_LIVE;
+    hang_on(3);
+    done();
+    ck_assert_int_eq(hanging_on("notes_live", 3), 5);
+    ck_assert_int_eq(hanging_on("list_sales_live", 3), 5);
+    ck_assert_uint_eq(note_gets, 5); /* the others were not asked for */
+    ck_assert_uint_le(entry_queries, 2);
+    ck_assert_uint_eq(entry_gets, 0);
+    ck_assert_int_eq(attempt_rows(), 0);
+    ck_assert(name_is(&s, 3, "merged"));
+    ck_assert(is_tombstone(&s, 1));
+}
+END_TEST
+
+START_TEST(closing_amid_a_merge_leaves_its_event_for_the_next_start)
+{
+    static const char *const hangs[] = { "/records/query", "GET /v2/notes/", "/entries/query" };
+    hang_on(1);
+    notes[6].parent = entries[6].parent = 2;
+    up();
+    merge_parents(REC_LIVE);
+    fault_add(&s, hangs[_i], UINT_MAX, 0)->act = ACT_HANG;
+    hang_on(3);
+    pass(500);
+    ck_assert_int_gt(pending(&s), 0);
+    service_fixture_stop(&s);
+    s.faults_n = 0;
+    up();
+    done();
+    ck_assert_int_eq(hanging_on("notes_live", 3), 5);
+    ck_assert_int_eq(hanging_on("list_sales_live", 3), 5);
+    ck_assert(is_tombstone(&s, 1));
+}
+END_TEST
+
+START_TEST(merge_without_memory_loses_nothing)
+{
+    hang_on(1);
+    notes[6].parent = entries[6].parent = 2;
+    up();
+    merge_parents(REC_LIVE);
+    hang_on(3);
+    done();
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned old = 3 + i;
+        record_of(&s, 0, old)->state = REC_GONE;
+        record_put(&s, 0, old + 1, "merged again");
+        hang_on(old + 1);
+        event_send(&s, "record.merged", 0, old + 1, old);
+        heap_fail((size_t)i * 3, i % 2 ? 3 : 1);
+        pass_until(&s, nothing_pending, &s);
+        heap_fail(0, 0);
+        ck_assert_int_eq(hanging_on("notes_live", old + 1), 5);
+        ck_assert_int_eq(hanging_on("list_sales_live", old + 1), 5);
+        ck_assert(is_tombstone(&s, old));
+        s.f.sv.n = 0;
+    }
+}
+END_TEST
+
 /* ---- no memory, close -------------------------------------------------------------------- */
 
 START_TEST(allocation_that_fails_anywhere_delays_the_event_and_loses_nothing)
@@ -507,6 +615,7 @@ static Suite *kinds_suite(void)
         note_that_was_deleted_and_is_still_shown_is_asked_after_again,
         missing_scope_is_visible_and_holds_nothing_else_back,
         types_that_we_do_not_know_are_done_and_hide_no_others,
+        merge_without_memory_loses_nothing,
     };
     Suite *suite = suite_create("pull_kinds");
     TCase *tcase = tcase_create("pull_kinds");
@@ -520,6 +629,8 @@ static Suite *kinds_suite(void)
                         2);
     tcase_add_loop_test(tcase, closing_at_any_stage_leaves_the_events_for_the_next_start, 0,
                         (int)AD_LEN(stages));
+    tcase_add_loop_test(tcase, what_hung_on_a_merged_record_is_fetched_again, 0, 2);
+    tcase_add_loop_test(tcase, closing_amid_a_merge_leaves_its_event_for_the_next_start, 0, 3);
     suite_add_tcase(suite, tcase);
     return suite;
 }
