@@ -95,23 +95,19 @@ static void answer_attr(struct ad_sim_call *c, const struct ad_sim_attr *a)
 
 /* --- Attributes --- */
 
-enum happening { CREATED, UPDATED };
-
-static void emit_attr(struct ad_sim_call *c, enum happening what, const struct ad_sim_attr *a)
+void ad_sim_attr_emit(struct ad_sim_store *s, bool created, const struct ad_sim_attr *a,
+                      uint8_t actor)
 {
     static const char *const types[][2] = {
-        [AD_SIM_OBJECT] = { "object-attribute.created", "object-attribute.updated" },
-        [AD_SIM_LIST] = { "list-attribute.created", "list-attribute.updated" },
+        [AD_SIM_OBJECT] = { "object-attribute.updated", "object-attribute.created" },
+        [AD_SIM_LIST] = { "list-attribute.updated", "list-attribute.created" },
     };
     enum ad_sim_set_kind kind = a->object->kind;
-    struct ad_sim_event event = { .type = types[kind][what], .n = 3, .actor = AD_SIM_ACTOR_TOKEN };
-    event.ids[0].key = "id.workspace_id";
-    event.ids[0].id = c->store->workspace_id;
-    event.ids[1].key = kind == AD_SIM_LIST ? "id.list_id" : "id.object_id";
-    event.ids[1].id = a->object->id;
-    event.ids[2].key = "id.attribute_id";
-    event.ids[2].id = a->id;
-    ad_sim_emit(c->store, &event);
+    struct ad_sim_event event = { .type = types[kind][created], .actor = actor };
+    ad_sim_event_id(&event, "id.workspace_id", s->workspace_id);
+    ad_sim_event_id(&event, kind == AD_SIM_LIST ? "id.list_id" : "id.object_id", a->object->id);
+    ad_sim_event_id(&event, "id.attribute_id", a->id);
+    ad_sim_emit(s, &event);
 }
 
 static void list_attrs(struct ad_sim_call *c)
@@ -229,9 +225,9 @@ static void create_attr(struct ad_sim_call *c)
     struct ad_sim_attr *a = add_attr(c, o, data, type);
     if (other) {
         add_partner(c, a, other, ad_json_get(data, "relationship"));
-        emit_attr(c, CREATED, a->partner);
+        ad_sim_attr_emit(c->store, true, a->partner, AD_SIM_ACTOR_TOKEN);
     }
-    emit_attr(c, CREATED, a);
+    ad_sim_attr_emit(c->store, true, a, AD_SIM_ACTOR_TOKEN);
     answer_attr(c, a);
 }
 
@@ -256,7 +252,7 @@ static void patch_attr(struct ad_sim_call *c)
     ad_sim_attr_set_unique(a, unique);
     set_default(a, ad_json_get(data, "default_value"));
     set_config(a, ad_json_get(data, "config"));
-    emit_attr(c, UPDATED, a);
+    ad_sim_attr_emit(c->store, false, a, AD_SIM_ACTOR_TOKEN);
     answer_attr(c, a);
 }
 
@@ -281,7 +277,7 @@ static void post_retype(struct ad_sim_call *c)
     bool multi = a->multi;
     ad_sim_set_flag(&multi, ad_json_get(c->body, "is_multiselect"));
     ad_sim_retype(a, type, multi);
-    emit_attr(c, UPDATED, a);
+    ad_sim_attr_emit(c->store, false, a, AD_SIM_ACTOR_TOKEN);
     answer_attr(c, a);
 }
 

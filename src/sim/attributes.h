@@ -12,6 +12,9 @@ AD_MUST_CHECK bool ad_sim_attr_new_ok(struct ad_sim_call *c, const struct ad_sim
 /* Likewise of a PATCH. */
 AD_MUST_CHECK bool ad_sim_attr_change_ok(struct ad_sim_call *c, const struct ad_sim_attr *a);
 
+/* object-attribute.* or list-attribute.*. */
+void ad_sim_attr_emit(struct ad_sim_store *s, bool created, const struct ad_sim_attr *a,
+                      uint8_t actor);
 /* Becoming unique indexes what is there: of equal values the oldest record counts. */
 void ad_sim_attr_set_unique(struct ad_sim_attr *a, bool unique);
 /* Another type (retype.c): values are read anew from their text, as if somebody had typed them;

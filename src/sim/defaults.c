@@ -4,6 +4,8 @@
 
 /* --- ISO 8601 durations: P1Y2M3W4DT5H6M7S --- */
 
+#define DAY_S INT64_C(86400)
+
 struct duration {
     int64_t months, seconds;
 };
@@ -19,10 +21,10 @@ static bool add_part(struct duration *d, bool time, char unit, int64_t n)
         d->seconds += time ? 60 * n : 0;
         return true;
     case 'W':
-        d->seconds += 7 * 86400 * n;
+        d->seconds += 7 * DAY_S * n;
         return !time;
     case 'D':
-        d->seconds += 86400 * n;
+        d->seconds += DAY_S * n;
         return !time;
     case 'H':
         d->seconds += 3600 * n;
@@ -65,17 +67,16 @@ static bool duration_parse(struct ad_str s, struct duration *d)
 /* Months first, as calendars do; a day that is not in the month becomes its last. */
 static int64_t later(int64_t ns, const struct duration *d)
 {
-    int64_t day_s = 86400;
     int64_t s = ns / AD_NS_PER_S;
     int64_t year = 0;
     unsigned month = 0;
     unsigned day = 0;
-    ad_sim_civil(s / day_s, &year, &month, &day);
+    ad_sim_civil(s / DAY_S, &year, &month, &day);
     int64_t months = year * 12 + (int64_t)month - 1 + d->months;
     int64_t first = ad_sim_days(months / 12, (unsigned)(months % 12) + 1, 1);
     int64_t next = ad_sim_days((months + 1) / 12, (unsigned)((months + 1) % 12) + 1, 1);
     int64_t days = first + (int64_t)day - 1 < next ? first + (int64_t)day - 1 : next - 1;
-    return (days * day_s + s % day_s + d->seconds) * AD_NS_PER_S + ns % AD_NS_PER_S;
+    return (days * DAY_S + s % DAY_S + d->seconds) * AD_NS_PER_S + ns % AD_NS_PER_S;
 }
 
 static bool add_dynamic(struct ad_sim_write *w, struct ad_sim_draft *d, struct ad_str template)
@@ -86,7 +87,7 @@ static bool add_dynamic(struct ad_sim_write *w, struct ad_sim_draft *d, struct a
         v.aux = AD_SIM_ACTOR_TOKEN;
     } else if (duration_parse(template, &span)) {
         int64_t at = later(ad_sim_now(w->call->store), &span);
-        v.u.i = d->attr->type == AD_SIM_DATE ? at / AD_NS_PER_S / 86400 : at;
+        v.u.i = d->attr->type == AD_SIM_DATE ? at / AD_NS_PER_S / DAY_S : at;
     } else {
         return true;
     }

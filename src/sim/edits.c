@@ -3,8 +3,10 @@
 
 #define STEP_MS 20
 
-static const char *const kind_names[AD_SIM_EDIT_KINDS] = { "edit", "insert", "delete" };
-static const char *const rate_names[AD_SIM_EDIT_KINDS] = { "edits", "inserts", "deletes" };
+static const char *const kind_names[AD_SIM_EDIT_KINDS] = { "edit", "insert", "delete", "merge",
+                                                           "schema" };
+static const char *const rate_names[AD_SIM_EDIT_KINDS] = { "edits", "inserts", "deletes", "merges",
+                                                           "schemas" };
 
 void ad_sim_edits_init(struct ad_sim_edits *e, struct ad_sim *sim, uint64_t seed)
 {
@@ -17,11 +19,28 @@ void ad_sim_edits_stop(struct ad_sim_edits *e)
     ad_timer_stop(e->sim->timers, &e->timer);
 }
 
+static bool do_merge(struct ad_sim_edits *e, struct ad_sim_object *o)
+{
+    if (o->kind == AD_SIM_LIST || o->n < 2) {
+        return false;
+    }
+    size_t first = ad_rand_below(&e->rand, o->n);
+    size_t second = (first + 1 + ad_rand_below(&e->rand, o->n - 1)) % o->n;
+    return ad_sim_merge(&e->sim->store, o->sorted[first], o->sorted[second],
+                        AD_SIM_ACTOR_MEMBERS) != NULL;
+}
+
 /* True when something happened. */
 static bool do_set(struct ad_sim_edits *e, struct ad_sim_object *o, int kind)
 {
     struct ad_sim_store *s = &e->sim->store;
     bool list = o->kind == AD_SIM_LIST;
+    if (kind == AD_SIM_MERGE) {
+        return do_merge(e, o);
+    }
+    if (kind == AD_SIM_SCHEMA) {
+        return ad_sim_random_schema(s, o, &e->rand);
+    }
     if (kind == AD_SIM_INSERT) {
         return list ? ad_sim_random_put(s, o, &o->rand) : ad_sim_random_insert(s, o);
     }
@@ -45,8 +64,10 @@ static bool do_shelf(struct ad_sim_edits *e, struct ad_sim_shelf *shelf, int kin
         return ad_sim_random_add(s, shelf, &e->rand, ad_sim_now(s));
     case AD_SIM_DELETE:
         return ad_sim_random_remove(s, shelf, &e->rand);
-    default:
+    case AD_SIM_EDIT:
         return ad_sim_random_touch(s, shelf, &e->rand);
+    default:
+        return false;
     }
 }
 
@@ -183,7 +204,7 @@ static void do_count(struct ad_sim_call *c, struct ad_sim_edits *e, int64_t coun
     for (int64_t i = 0; i < count; i++) {
         int kind = dice(e, kinds);
         if (kind < 0) {
-            ad_sim_issue(c, "edit, insert or delete", "string", "kinds");
+            ad_sim_issue(c, "edit, insert, delete, merge or schema", "string", "kinds");
             AD_IGNORE(ad_sim_body_ok(c), "it is not");
             return;
         }

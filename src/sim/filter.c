@@ -545,7 +545,7 @@ bool ad_sim_filter_match(const struct ad_sim_filter *f, const struct ad_sim_reco
 
 static size_t pred_points(const struct ad_sim_pred *p)
 {
-    size_t points = (p->hops_n - 1) * 4;
+    size_t points = ((size_t)p->hops_n - 1) * 4;
     for (const struct ad_sim_cond *c = p->conds; c; c = c->next) {
         bool looked_up = p->hops[0]->unique && (c->op == AD_SIM_EQ || c->op == AD_SIM_IN);
         points += p->hops_n > 1 || (p->hops[0]->made == AD_SIM_STORED && !looked_up);

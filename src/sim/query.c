@@ -229,7 +229,7 @@ size_t ad_sim_query_points(const struct ad_sim_query *q)
     for (size_t i = 0; i < q->sorts_n; i++) {
         const struct ad_sim_sort *s = &q->sorts[i];
         points += s->hops_n > 1 || s->hops[0]->made == AD_SIM_STORED ? 2 : 0;
-        points += (s->hops_n - 1) * 4;
+        points += ((size_t)s->hops_n - 1) * 4;
     }
     return points;
 }

@@ -68,6 +68,20 @@ static bool whole(const struct ad_sim_store *s, enum ad_sim_type_id type, struct
     }
 }
 
+static struct ad_sim_value address(enum ad_sim_type_id type, struct ad_rand *rand, char room[128])
+{
+    unsigned n = (unsigned)ad_rand_below(rand, 10000000);
+    const char *shape = type == AD_SIM_EMAIL ? "post" : "";
+    AD_IGNORE(type == AD_SIM_PHONE
+                  ? snprintf(room, 128, "+1555%07u", n) < 0
+                  : snprintf(room, 128, "%s%s%u.example", shape, *shape ? "@n" : "n", n) < 0,
+              "fits");
+    struct ad_str s = ad_str_c(room);
+    return type == AD_SIM_EMAIL   ? ad_sim_make_email(s)
+           : type == AD_SIM_PHONE ? ad_sim_make_phone(s, s, "US")
+                                  : ad_sim_make_text(AD_SIM_DOMAIN, s);
+}
+
 /* One value of the attribute's type; false: this type cannot be made up, or nothing is there to
  * choose from. */
 static bool make_value(const struct ad_sim_store *s, const struct ad_sim_attr *a,
@@ -78,6 +92,12 @@ static bool make_value(const struct ad_sim_store *s, const struct ad_sim_attr *a
     switch (a->type) {
     case AD_SIM_TEXT:
         *v = ad_sim_make_text(AD_SIM_TEXT, phrase(rand, room));
+        v->attr = a->place;
+        return true;
+    case AD_SIM_EMAIL:
+    case AD_SIM_DOMAIN:
+    case AD_SIM_PHONE:
+        *v = address(a->type, rand, room);
         v->attr = a->place;
         return true;
     case AD_SIM_STATUS:

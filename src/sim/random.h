@@ -18,6 +18,10 @@ bool ad_sim_random_change(struct ad_sim_store *s, struct ad_sim_record *r, struc
 struct ad_sim_draft *ad_sim_random_drafts(struct ad_sim_store *s, const struct ad_sim_object *set,
                                           struct ad_rand *rand, unsigned percent, size_t *n);
 
+/* An attribute that is not Attio's own is made, renamed, archived, restored or of another type.
+ * False: nothing happened. */
+bool ad_sim_random_schema(struct ad_sim_store *s, struct ad_sim_object *set, struct ad_rand *rand);
+
 /* Any record; NULL when there is none. */
 struct ad_sim_record *ad_sim_random_record(const struct ad_sim_store *s, struct ad_rand *rand);
 /* One more item, or a change or the end of a random one; false: nothing happened. */

@@ -64,7 +64,7 @@ static bool text_of(const struct ad_sim_attr *a, const struct ad_sim_value *v, s
 /* Times are printed with quotes. */
 static struct ad_str unquoted(struct ad_str s)
 {
-    bool quoted = s.n > 1 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+    bool quoted = s.p && s.n > 1 && s.p[0] == '"' && s.p[s.n - 1] == '"';
     return quoted ? ad_str_n(s.p + 1, s.n - 2) : s;
 }
 

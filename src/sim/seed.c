@@ -502,10 +502,18 @@ static const struct {
     { "users", { edit_user_person }, 1, 0 },
 };
 
+static bool has_custom(const struct ad_sim_object *o)
+{
+    return o->attrs_n > 0 && !o->attrs[o->attrs_n - 1]->system;
+}
+
 bool ad_sim_random_edit(struct ad_sim_store *s, struct ad_sim_record *r, struct ad_rand *rand,
                         bool alone)
 {
     struct maker m = { .store = s, .object = r->object, .rand = rand, .at_ns = ad_sim_now(s) };
+    if (has_custom(r->object) && chance(rand, 30)) {
+        return ad_sim_random_change(s, r, rand);
+    }
     m.serial = ad_rand_below(rand, 10000000);
     for (size_t i = 0; i < AD_LEN(edits); i++) {
         if (strcmp(r->object->slug, edits[i].slug) == 0) {

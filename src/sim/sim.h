@@ -155,7 +155,14 @@ struct ad_sim_object *ad_sim_state_set(const struct ad_sim_store *s, struct ad_s
 
 /* --- Random edits (edits.c) --- */
 
-enum { AD_SIM_EDIT, AD_SIM_INSERT, AD_SIM_DELETE, AD_SIM_EDIT_KINDS };
+enum {
+    AD_SIM_EDIT,
+    AD_SIM_INSERT,
+    AD_SIM_DELETE,
+    AD_SIM_MERGE,  /* of two records of an object */
+    AD_SIM_SCHEMA, /* an attribute is made, renamed, archived, restored, of another type */
+    AD_SIM_EDIT_KINDS
+};
 
 struct ad_sim_shelf;
 

@@ -84,7 +84,9 @@ static struct ad_str keep_piece(struct dump *d, struct ad_str piece)
         d->room = ad_arena_alloc(d->arena, d->room_size);
         AD_ASSERT(d->room);
     }
-    memcpy(d->room, piece.p, piece.n);
+    if (piece.p) {
+        memcpy(d->room, piece.p, piece.n);
+    }
     return ad_str_n(d->room, piece.n);
 }
 

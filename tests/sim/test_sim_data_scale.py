@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from support.attiod import Sim, request, until
+from support.attiod import Sim, request
 from support.sim_case import AUTH, SimTest
 
 
@@ -125,13 +125,39 @@ class Seeds(SimTest):
         self.assertEqual(mine, self.other(1))
         self.assertNotEqual(mine, self.other(2))
 
+    def test_edits_of_every_kind(self):
+        slugs = ("people", "companies", "deals", "users", "workspaces")
+        before = {s: len(self.sim.state(s)[1]) for s in slugs}
+        self.sim.control("POST", "/edit", {"count": 60, "kinds": ["merge"]})
+        self.assertEqual(sum(before.values()) - sum(len(self.sim.state(s)[1]) for s in slugs), 60)
+        for _ in range(6):
+            self.sim.control("POST", "/edit", {"count": 40, "kinds": ["schema"]})
+            self.sim.control("POST", "/edit", {"count": 100})
+        kinds, archived = set(), 0
+        for slug in slugs:
+            attributes = self.data("GET", f"/v2/objects/{slug}/attributes?show_archived=true")
+            custom = {a["api_slug"]: a for a in attributes if not a["is_system_attribute"]}
+            archived += sum(a["is_archived"] for a in custom.values())
+            for record in self.query(slug):
+                for key, values in record["values"].items():
+                    for value in values:
+                        if key in custom:
+                            self.assertEqual(value["attribute_type"], custom[key]["type"])
+                            kinds.add(value["attribute_type"])
+                self.assertFalse(set(record["values"]) & {k for k, a in custom.items() if a["is_archived"]})
+        self.assertGreater(len(kinds), 5)
+        self.assertGreater(archived, 0)
+        self.whole()
+
     def test_relationships_are_whole_on_both_sides(self):
+        self.sim.control("POST", "/edit", {"count": 200})
+        self.whole()
+
+    def whole(self):
         def pairs(slug, attribute, flip=False):
             records = request(self.sim.port, "GET", f"/_sim/state?object={slug}")[1]["records"]
             return {(v["target_record_id"], r["record_id"]) if flip else (r["record_id"], v["target_record_id"])
                     for r in records for v in r["values"][attribute]}
-        self.sim.control("POST", "/edit", {"count": 200})
-        until(lambda: not self.sim.control("GET", "/edit")["running"], "the edits done")
         for a, b in ((("people", "company"), ("companies", "team")), (("people", "associated_deals"), ("deals", "associated_people")),
                      (("companies", "associated_deals"), ("deals", "associated_company")), (("users", "person"), ("people", "associated_users")),
                      (("workspaces", "company"), ("companies", "associated_workspaces")), (("workspaces", "users"), ("users", "workspace"))):
