@@ -14,6 +14,8 @@ struct ad_log_fd;
 /* Installs itself with ad_log_install. */
 AD_MUST_CHECK enum ad_err ad_log_fd_open(struct ad_loop *loop, int fd, enum ad_log_format format,
                                          struct ad_log_fd **out);
+/* Lines dropped since it was opened. */
+uint64_t ad_log_fd_dropped(struct ad_log_fd *l);
 /* Writes what is left, for at most 200 ms, and uninstalls itself. */
 void ad_log_fd_close(struct ad_log_fd *l);
 

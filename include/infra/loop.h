@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "base/metric.h"
 #include "base/timer.h"
 
 struct ad_loop; /* opaque */
@@ -53,6 +54,8 @@ void ad_loop_hook_remove(struct ad_loop_hook *hook);
 /* Milliseconds the last turns were late (a 100 ms probe timer), as a running maximum since the
  * last call. */
 unsigned ad_loop_lag_ms(struct ad_loop *loop);
+/* Each probe's lateness goes there, too. NULL before the histogram's memory goes. */
+void ad_loop_observe_lag(struct ad_loop *loop, struct ad_histogram *lag);
 
 /* Signals as callbacks: SIGINT and SIGTERM to `stop`, SIGHUP to `reload`. SIGPIPE is ignored by
  * ad_loop_open. */

@@ -1,20 +1,13 @@
 #include "app/app_private.h"
 
 #include "app/file.h"
-#include "app/proxies.h"
 #include "attio/migrate.h"
 #include "base/mem.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A webhook is answered within 4 s: the store gives up on a locked database after 3, and what
- * even that does not bound (a disk that hangs) is answered at this. */
-#define PUBLIC_REPLY_MS 3800
-/* An operator's request may wait for several calls to Attio. */
-#define INTERNAL_REPLY_MS 60000
 #define HOUR_MS INT64_C(3600000)
 
 static void close_on(struct ad_app *a);
@@ -25,62 +18,12 @@ static void on_post(struct ad_post *post)
     close_on(ad_container_of(post, struct ad_app, post));
 }
 
-static void on_part_closed(void *ctx)
+void ad__app_part_closed(void *ctx)
 {
     struct ad_app *a = ctx;
     if (--a->pending == 0) {
         ad_loop_post(a->loop, &a->post, on_post);
     }
-}
-
-/* --- Metrics ------------------------------------------------------------------------------ */
-
-static enum ad_err open_metrics(struct ad_app *a, struct ad_errinfo *info)
-{
-    (void)info;
-    enum ad_err err = ad_metrics_new(&a->metrics);
-    if (err) {
-        return err;
-    }
-    a->lag = ad_metric_gauge(a->metrics, "attiod_loop_lag_milliseconds", NULL,
-                             "Most that the event loop was late since the last scrape.");
-    a->resident =
-        ad_metric_gauge(a->metrics, "attiod_process_resident_bytes", NULL, "Resident memory.");
-    a->writes_waiting = ad_metric_gauge(a->metrics, "attiod_store_writes_waiting", NULL,
-                                        "Writes submitted to the database and not done.");
-    ad_metric_gauge(a->metrics, "attiod_build_info", "version=\"" ATTIOD_VERSION "\"", "Always 1.")
-        ->v = 1;
-    return AD_OK;
-}
-
-static bool close_metrics(struct ad_app *a)
-{
-    ad_metrics_free(a->metrics);
-    return true;
-}
-
-static int64_t resident_bytes(void)
-{
-    char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    struct ad_str s = ad_str_n(text, n > 0 ? (size_t)n : 0);
-    int64_t pages = 0;
-    (void)ad_str_cut(&s, ' ');
-    return s.p && ad_str_i64(ad_str_cut(&s, ' '), 0, INT64_MAX / 65536, &pages)
-               ? pages * sysconf(_SC_PAGESIZE)
-               : 0;
-}
-
-static void refresh_gauges(void *ctx)
-{
-    struct ad_app *a = ctx;
-    a->lag->v = ad_loop_lag_ms(a->loop);
-    a->resident->v = resident_bytes();
-    a->writes_waiting->v = (int64_t)ad_store_pending(a->store);
 }
 
 /* --- Infra and attio ---------------------------------------------------------------------- */
@@ -102,7 +45,7 @@ static enum ad_err open_store(struct ad_app *a, struct ad_errinfo *info)
 static bool close_store(struct ad_app *a)
 {
     a->pending = 1;
-    ad_store_close(a->store, on_part_closed, a);
+    ad_store_close(a->store, ad__app_part_closed, a);
     return false;
 }
 
@@ -221,7 +164,7 @@ static enum ad_err open_client(struct ad_app *a, struct ad_errinfo *info)
 static bool close_client(struct ad_app *a)
 {
     a->pending = 1;
-    ad_client_close(a->client, on_part_closed, a);
+    ad_client_close(a->client, ad__app_part_closed, a);
     return false;
 }
 
@@ -241,7 +184,7 @@ static enum ad_err open_schema(struct ad_app *a, struct ad_errinfo *info)
 static bool close_schema(struct ad_app *a)
 {
     a->pending = 1;
-    ad_schema_close(a->schema, on_part_closed, a);
+    ad_schema_close(a->schema, ad__app_part_closed, a);
     return false;
 }
 
@@ -393,11 +336,11 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
     return ad_service_open(&opts, &a->service, info);
 }
 
-static void on_service_closed(void *ctx)
+void ad__app_service_closed(void *ctx)
 {
     struct ad_app *a = ctx;
     a->service = NULL;
-    on_part_closed(a);
+    ad__app_part_closed(a);
 }
 
 static bool close_service(struct ad_app *a)
@@ -406,7 +349,7 @@ static bool close_service(struct ad_app *a)
         return true; /* went together with the listeners */
     }
     a->pending = 1;
-    ad_service_close(a->service, on_service_closed, a);
+    ad_service_close(a->service, ad__app_service_closed, a);
     return false;
 }
 
@@ -421,170 +364,17 @@ static enum ad_err open_handlers(struct ad_app *a, struct ad_errinfo *info)
     return ad_registry_seal(a->events, info);
 }
 
-/* --- API ---------------------------------------------------------------------------------- */
-
-static struct ad_str client_of(void *ctx, const struct ad_exchange *x)
-{
-    const struct ad_app *a = ctx;
-    return ad_client_of(a->c->trusted_proxies, x);
-}
-
-static enum ad_err open_api(struct ad_app *a, struct ad_errinfo *info)
-{
-    (void)info;
-    enum ad_err err = ad_tokens_new(a->c->access, &a->tokens);
-    if (err) {
-        return err;
-    }
-    const struct ad_api_opts opts = {
-        .service = a->service,
-        .metrics = a->metrics,
-        .clock = a->clock,
-        .webhook_body_max = (size_t)a->c->body_max,
-        .webhooks = !a->c->no_webhooks,
-        .internal_host = a->c->internal_at.host,
-        .admission = { ad_tokens_identify, a->tokens, a->c->allowed_hosts },
-        .client = client_of,
-        .client_ctx = a,
-        .version = ATTIOD_VERSION,
-        .refresh = refresh_gauges,
-        .refresh_ctx = a,
-    };
-    err = ad_api_new(&opts, &a->api);
-    if (err) {
-        ad_tokens_free(a->tokens);
-    }
-    return err;
-}
-
-static bool close_api(struct ad_app *a)
-{
-    ad_api_free(a->api);
-    ad_tokens_free(a->tokens);
-    return true;
-}
-
-static enum ad_err open_routes(struct ad_app *a, struct ad_errinfo *info)
-{
-    enum ad_err err = ad_registry_new(&a->public_routes);
-    err = err ? err : ad_registry_new(&a->internal_routes);
-    err = err ? err : ad_api_public_routes(a->api, a->public_routes, info);
-    err = err ? err : ad_api_internal_routes(a->api, a->internal_routes, info);
-    err = err ? err : ad_registry_seal(a->public_routes, info);
-    err = err ? err : ad_registry_seal(a->internal_routes, info);
-    if (err) {
-        ad_registry_free(a->public_routes);
-        ad_registry_free(a->internal_routes);
-    }
-    return err;
-}
-
-static bool close_routes(struct ad_app *a)
-{
-    ad_registry_free(a->public_routes);
-    ad_registry_free(a->internal_routes);
-    return true;
-}
-
-static struct ad_http_limits limits(const struct ad_config *c, unsigned reply_ms)
-{
-    struct ad_http_limits l = ad_http_limits_default;
-    l.target_max = (size_t)c->target_max;
-    l.headers_max = (size_t)c->headers_max;
-    l.headers_n_max = (unsigned)c->headers_count_max;
-    l.header_ms = (unsigned)c->header_ms;
-    l.body_ms = (unsigned)c->body_ms;
-    l.keep_alive_ms = (unsigned)c->keep_alive_ms;
-    l.write_ms = (unsigned)c->write_ms;
-    l.reply_ms = reply_ms;
-    l.late_status = 503;
-    l.connections_max = (unsigned)c->connections_max;
-    l.arena_max += 4 * (size_t)c->body_max; /* a body's document and rows */
-    return l;
-}
-
-static enum ad_err open_public(struct ad_app *a, struct ad_errinfo *info)
-{
-    (void)info;
-    const struct ad_http_server_opts opts = {
-        .name = "public",
-        .registry = a->public_routes,
-        .limits = limits(a->c, PUBLIC_REPLY_MS),
-        .metrics = a->metrics,
-        .tls = a->tls,
-    };
-    return a->offline ? AD_OK : ad_http_server_open(a->loop, &opts, &a->public_server);
-}
-
-static bool close_public(struct ad_app *a)
-{
-    if (!a->public_server) {
-        return true; /* went together with the other one; offline there is none */
-    }
-    a->pending = 1;
-    ad_http_server_close(a->public_server, on_part_closed, a);
-    return false;
-}
-
-static enum ad_err open_internal(struct ad_app *a, struct ad_errinfo *info)
-{
-    (void)info;
-    const struct ad_http_server_opts opts = {
-        .name = "internal",
-        .registry = a->internal_routes,
-        .limits = limits(a->c, INTERNAL_REPLY_MS),
-        .metrics = a->metrics,
-        .tls = a->tls,
-        .admit = ad_api_admit,
-        .explain = ad_api_explain,
-        .admit_ctx = a->api,
-    };
-    return a->offline ? AD_OK : ad_http_server_open(a->loop, &opts, &a->internal_server);
-}
-
-/* Both servers and the service go together: a reply that waits for Attio is owed until the service
- * cancels it, one that waits for SQL until the store answered, which is closed later. */
-static bool close_internal(struct ad_app *a)
-{
-    if (!a->internal_server) {
-        return true;
-    }
-    a->pending = 3;
-    ad_http_server_close(a->internal_server, on_part_closed, a);
-    ad_http_server_close(a->public_server, on_part_closed, a);
-    a->public_server = NULL;
-    ad_service_close(a->service, on_service_closed, a);
-    return false;
-}
-
-static enum ad_err open_listeners(struct ad_app *a, struct ad_errinfo *info)
-{
-    if (a->offline) {
-        return AD_OK;
-    }
-    enum ad_err err = ad_http_server_listen(a->public_server, &a->c->public_at, a->public_address,
-                                            sizeof(a->public_address), info);
-    return err ? err
-               : ad_http_server_listen(a->internal_server, &a->c->internal_at, a->internal_address,
-                                       sizeof(a->internal_address), info);
-}
-
-static enum ad_err open_work(struct ad_app *a, struct ad_errinfo *info)
-{
-    return a->offline && !a->attio ? AD_OK : ad_service_start(a->service, info);
-}
-
 /* --- The order ---------------------------------------------------------------------------- */
 
 struct stage {
     const char *name;
     enum ad_err (*open)(struct ad_app *a, struct ad_errinfo *info);
-    bool (*close)(struct ad_app *a); /* false: on_part_closed comes; NULL: nothing to close */
+    bool (*close)(struct ad_app *a); /* false: ad__app_part_closed comes; NULL: nothing to close */
     enum ad_exit exit;               /* when it cannot be opened and nothing better is known */
 };
 
 static const struct stage stages[] = {
-    { "metrics", open_metrics, close_metrics, AD_EXIT_FAILED },
+    { "metrics", ad__app_open_metrics, ad__app_close_metrics, AD_EXIT_FAILED },
     { "database", open_store, close_store, AD_EXIT_DATABASE },
     { "tables", open_tables, NULL, AD_EXIT_DATABASE },
     { "audit log", open_audit, close_audit, AD_EXIT_DATABASE },
@@ -602,12 +392,12 @@ static const struct stage stages[] = {
     { "event handlers", open_events, close_events, AD_EXIT_FAILED },
     { "service", open_service, close_service, AD_EXIT_FAILED },
     { "handlers", open_handlers, NULL, AD_EXIT_FAILED },
-    { "api", open_api, close_api, AD_EXIT_FAILED },
-    { "routes", open_routes, close_routes, AD_EXIT_FAILED },
-    { "public server", open_public, close_public, AD_EXIT_FAILED },
-    { "internal server", open_internal, close_internal, AD_EXIT_FAILED },
-    { "listeners", open_listeners, NULL, AD_EXIT_FAILED },
-    { "work", open_work, NULL, AD_EXIT_FAILED },
+    { "api", ad__app_open_api, ad__app_close_api, AD_EXIT_FAILED },
+    { "routes", ad__app_open_routes, ad__app_close_routes, AD_EXIT_FAILED },
+    { "public server", ad__app_open_public, ad__app_close_public, AD_EXIT_FAILED },
+    { "internal server", ad__app_open_internal, ad__app_close_internal, AD_EXIT_FAILED },
+    { "listeners", ad__app_open_listeners, NULL, AD_EXIT_FAILED },
+    { "work", ad__app_open_work, NULL, AD_EXIT_FAILED },
 };
 
 const char *ad_app_stage(const struct ad_app *a)
@@ -669,6 +459,7 @@ enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
     a->loop = opts->loop;
     a->c = opts->config;
     a->seed = opts->seed;
+    a->log = opts->log;
     a->offline = opts->offline;
     a->attio = opts->attio;
     a->clock = ad_loop_clock(a->loop);

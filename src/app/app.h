@@ -16,6 +16,7 @@ struct ad_app; /* opaque */
 
 struct ad_app_opts {
     struct ad_loop *loop;
+    struct ad_log_fd *log;          /* to count what it drops; may be NULL */
     const struct ad_config *config; /* lives as long as the app */
     uint64_t seed;
     /* A command's, in its own process: no listeners. `attio`: identity and schema come up. */
@@ -38,9 +39,8 @@ AD_MUST_CHECK enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_
  * must live until the next one. */
 AD_MUST_CHECK enum ad_err ad_app_reload(struct ad_app *a, const struct ad_config *from,
                                         const struct ad_config *to, struct ad_errinfo *info);
-/* Something that was done to the running server from outside the api, for the audit log. */
-void ad_app_audit(struct ad_app *a, const char *actor, const char *action, struct ad_str target,
-                  const char *outcome);
+/* A reload ended: for the audit log and the metrics. `names`: what was changed. */
+void ad_app_note_reload(struct ad_app *a, bool ok, struct ad_str names);
 /* /readyz says no from here on. */
 void ad_app_unready(struct ad_app *a);
 /* Stops listening and waits for requests under way, at most deadline_ms. */

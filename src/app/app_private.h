@@ -1,4 +1,9 @@
-/* Inside the graph: app.c opens and closes it, app_reload.c changes it while it runs. */
+/* Inside the graph.
+ *
+ *   app.c           the order of opening and closing; the database and the attio and service layers
+ *   app_api.c       who may ask, routes, servers, listeners
+ *   app_metrics.c   what the process knows about itself
+ *   app_reload.c    what changes while it runs */
 #ifndef AD_APP_PRIVATE_H
 #define AD_APP_PRIVATE_H
 
@@ -52,6 +57,8 @@ struct ad_app {
     char public_address[300], internal_address[300];
     struct ad_arena arena;
     struct ad_gauge *lag, *resident, *writes_waiting;
+    struct ad_counter *log_dropped, *reloads[2]; /* refused, ok */
+    struct ad_log_fd *log;                       /* NULL: not our log */
 
     unsigned opened;  /* stages */
     unsigned pending; /* parts of a stage, or servers that drain */
@@ -61,5 +68,26 @@ struct ad_app {
     void (*done)(void *ctx);
     void *done_ctx;
 };
+
+/* The parts of a stage that are closed, one by one. */
+void ad__app_part_closed(void *ctx);
+void ad__app_service_closed(void *ctx);
+
+/* Stages (see app.c). */
+enum ad_err ad__app_open_metrics(struct ad_app *a, struct ad_errinfo *info);
+bool ad__app_close_metrics(struct ad_app *a);
+enum ad_err ad__app_open_api(struct ad_app *a, struct ad_errinfo *info);
+bool ad__app_close_api(struct ad_app *a);
+enum ad_err ad__app_open_routes(struct ad_app *a, struct ad_errinfo *info);
+bool ad__app_close_routes(struct ad_app *a);
+enum ad_err ad__app_open_public(struct ad_app *a, struct ad_errinfo *info);
+bool ad__app_close_public(struct ad_app *a);
+enum ad_err ad__app_open_internal(struct ad_app *a, struct ad_errinfo *info);
+bool ad__app_close_internal(struct ad_app *a);
+enum ad_err ad__app_open_listeners(struct ad_app *a, struct ad_errinfo *info);
+enum ad_err ad__app_open_work(struct ad_app *a, struct ad_errinfo *info);
+
+/* Sets the gauges that are only looked at when somebody asks. */
+void ad__app_refresh(void *ctx);
 
 #endif

@@ -84,8 +84,8 @@ enum ad_err ad_app_reload(struct ad_app *a, const struct ad_config *from,
     return AD_OK;
 }
 
-void ad_app_audit(struct ad_app *a, const char *actor, const char *action, struct ad_str target,
-                  const char *outcome)
+void ad_app_note_reload(struct ad_app *a, bool ok, struct ad_str names)
 {
-    ad_audit_note(a->audit, ad_str_c(actor), ad_str_c(action), target, outcome);
+    a->reloads[ok]->v++;
+    ad_audit_note(a->audit, AD_STR("signal"), AD_STR("reload"), names, ok ? "ok" : "invalid");
 }

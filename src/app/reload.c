@@ -39,7 +39,7 @@ static void refuse(struct ad_app *app, const char *why, unsigned errors)
 {
     ad_log(AD_LOG_ERROR, "reload_refused", AD_KC("why", why), AD_KI("errors", errors),
            AD_KC("effect", "nothing was changed"));
-    ad_app_audit(app, "signal", "reload", AD_STR_NONE, "invalid");
+    ad_app_note_reload(app, false, AD_STR_NONE);
 }
 
 /* --- Comparing ---------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ static void compare_and_take(struct ad_reload *r, struct ad_app *app, struct ad_
     enum ad_log_level after = ad_config_log_level(fresh);
     ad_log_set_level(before < after ? before : after); /* whichever shows the next lines */
     ad_log(AD_LOG_INFO, "reloaded", AD_KC("changed", changed), AD_KC("needs_restart", waiting));
-    ad_app_audit(app, "signal", "reload", ad_str_c(changed), "ok");
+    ad_app_note_reload(app, true, ad_str_c(changed));
     ad_log_set_level(after);
     take(r, fresh);
 }

@@ -141,7 +141,7 @@ static int say_failure(const struct ad_app_failure *f)
 
 static int run(struct server *s)
 {
-    struct ad_app_opts opts = { .loop = s->loop, .config = s->c };
+    struct ad_app_opts opts = { .loop = s->loop, .log = s->log, .config = s->c };
     struct ad_app_failure failure;
     if (ad_random_bytes(&opts.seed, sizeof(opts.seed)) ||
         ad_signals_open(s->loop, on_stop, on_reload, s, &s->signals)) {

@@ -34,8 +34,9 @@ struct ad_log_fd {
 
     uv_mutex_t lock; /* over all below */
     char *ring;
-    size_t put, taken; /* bytes since the start; the difference is in the ring */
-    uint64_t dropped;
+    size_t put, taken;    /* bytes since the start; the difference is in the ring */
+    uint64_t dropped;     /* not reported yet */
+    uint64_t dropped_all; /* ever */
 };
 
 /* --- ring --- */
@@ -44,6 +45,7 @@ static bool ring_put(struct ad_log_fd *l, struct ad_str line)
 {
     if (RING - (l->put - l->taken) < line.n) {
         l->dropped++;
+        l->dropped_all++;
         return false;
     }
     for (size_t done = 0; done < line.n;) {
@@ -78,6 +80,14 @@ static uint64_t take_dropped(struct ad_log_fd *l)
     uv_mutex_lock(&l->lock);
     uint64_t dropped = l->dropped;
     l->dropped = 0;
+    uv_mutex_unlock(&l->lock);
+    return dropped;
+}
+
+uint64_t ad_log_fd_dropped(struct ad_log_fd *l)
+{
+    uv_mutex_lock(&l->lock);
+    uint64_t dropped = l->dropped_all;
     uv_mutex_unlock(&l->lock);
     return dropped;
 }

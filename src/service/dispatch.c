@@ -86,6 +86,11 @@ static struct handler_state *handler_get(struct ad_dispatch *d, const struct ad_
     return hs;
 }
 
+void ad_dispatch_meet(struct ad_dispatch *d, const struct ad_handler *handler)
+{
+    (void)handler_get(d, handler);
+}
+
 static void on_load_timer(struct ad_timer *t)
 {
     load_next(ad_container_of(t, struct ad_dispatch, load_timer));

@@ -40,6 +40,8 @@ struct ad_dispatch_opts {
  * The registry must be sealed by then. */
 AD_MUST_CHECK enum ad_err ad_dispatch_open(const struct ad_dispatch_opts *opts,
                                            struct ad_dispatch **out);
+/* A handler that is registered: its counters are there from now on, at nought. */
+void ad_dispatch_meet(struct ad_dispatch *d, const struct ad_handler *handler);
 /* While held (Attio switched off) events are only counted; they are loaded from SQL on release. */
 void ad_dispatch_hold(struct ad_dispatch *d, bool hold);
 /* Fresh events, just made durable, in order of seq; copied. */

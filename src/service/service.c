@@ -46,6 +46,7 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
         }
     }
     s->handlers[s->handlers_n++] = h;
+    ad_dispatch_meet(s->dispatch, h);
     return AD_OK;
 }
 

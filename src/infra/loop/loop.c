@@ -33,6 +33,7 @@ struct ad_loop {
     struct ad_list posts, hooks;
     uint64_t probe_due_ms;
     unsigned lag_ms;
+    struct ad_histogram *lag; /* NULL: nobody looks */
     bool stopping;
     char input[INPUT_BYTES];
 };
@@ -81,8 +82,10 @@ static void on_probe(uv_timer_t *timer)
 {
     struct ad_loop *loop = ad_container_of(timer, struct ad_loop, probe);
     uint64_t now = uv_hrtime() / 1000000;
-    if (now > loop->probe_due_ms && now - loop->probe_due_ms > loop->lag_ms) {
-        loop->lag_ms = (unsigned)(now - loop->probe_due_ms);
+    unsigned late = now > loop->probe_due_ms ? (unsigned)(now - loop->probe_due_ms) : 0;
+    loop->lag_ms = late > loop->lag_ms ? late : loop->lag_ms;
+    if (loop->lag) {
+        ad_histogram_observe_ms(loop->lag, late);
     }
     loop->probe_due_ms = now + PROBE_MS;
     uv_timer_start(&loop->probe, on_probe, PROBE_MS, 0);
@@ -374,6 +377,11 @@ unsigned ad_loop_lag_ms(struct ad_loop *loop)
     unsigned lag = loop->lag_ms;
     loop->lag_ms = 0;
     return lag;
+}
+
+void ad_loop_observe_lag(struct ad_loop *loop, struct ad_histogram *lag)
+{
+    loop->lag = lag;
 }
 
 uv_loop_t *ad__loop_uv(struct ad_loop *loop)
