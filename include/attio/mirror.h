@@ -172,6 +172,25 @@ struct ad_mirror_look {
 AD_MUST_CHECK enum ad_err ad_mirror_tombstones(struct ad_mirror *m, struct ad_mirror_look *l,
                                                const struct ad_str *ids, size_t n);
 
+struct ad_mirror_prune;
+typedef void (*ad_mirror_prune_cb)(struct ad_mirror_prune *p);
+/* Takes away up to `max` tombstones that are older than `before_ns`, behind everything else. */
+struct ad_mirror_prune {
+    /* set by the caller */
+    const struct ad_object *object;
+    int64_t before_ns;
+    unsigned max; /* 1 to 1000 */
+    ad_mirror_prune_cb cb;
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+    int64_t removed; /* fewer than max: there are no more */
+    /* private */
+    void *impl;
+};
+AD_MUST_CHECK enum ad_err ad_mirror_prune(struct ad_mirror *m, struct ad_mirror_prune *p);
+
 /* Brings an object's table and views to the schema, then the rows that were there before: chunk by
  * chunk, other operations on the object go in between. What was left undone, by a stop or by a kill,
  * is done by the next one, so call it for every object at start and whenever the schema changed. */

@@ -52,6 +52,7 @@ struct ad_service_opts {
     const char *const *sync_objects;   /* slugs; NULL: all objects */
     bool sync_on_start; /* objects never synced completely are synced, unfinished runs resumed */
     unsigned sync_period_ms; /* 0: only on demand */
+    unsigned tombstone_days; /* then they are pruned; 0: never */
     unsigned window_max;     /* events held in memory by the dispatcher */
     /* A command's, without a server: coming up ends with the schema, no event is dispatched, no
      * webhook and no sync is begun by itself. */

@@ -330,6 +330,7 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .sync_objects = c->sync_objects,
         .sync_on_start = c->sync_on_start,
         .sync_period_ms = (unsigned)c->sync_period_ms,
+        .tombstone_days = (unsigned)c->tombstone_days,
         .window_max = (unsigned)c->window_max,
         .arena = &a->arena,
     };

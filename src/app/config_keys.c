@@ -482,8 +482,7 @@ const struct ad_config_key ad_config_keys[] = {
         .def = "30",
         .min = 1,
         .max = 3650,
-        .doc = "Days that a deleted row stays in the mirror; read by no part yet: until there is "
-               "pruning, deleted rows stay",
+        .doc = "Days that a deleted row stays in the mirror",
     },
     {
         .file = "webhooks.events",

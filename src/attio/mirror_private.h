@@ -73,6 +73,7 @@ enum {
     AD_SHAPE_COUNT,
     AD_SHAPE_BACKFILL,
     AD_SHAPE_ROWS,
+    AD_SHAPE_PRUNE,
     AD_SHAPE_STATEMENTS
 };
 /* Values of the upsert before those of the columns. */

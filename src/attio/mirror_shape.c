@@ -510,6 +510,16 @@ static void put_children(struct ad_buf *b, const struct ad_shape *shape)
                kind->parent, kind->key, kind->key);
 }
 
+/* As text: both are written the same way. */
+static void put_prune(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put(b, "DELETE FROM ");
+    ad__sql_ident(b, shape->table);
+    put(b, " WHERE rowid IN (SELECT rowid FROM ");
+    ad__sql_ident(b, shape->table);
+    put(b, " WHERE _deleted_at IS NOT NULL AND _deleted_at < $1 LIMIT $2)");
+}
+
 /* Each over an index: a row is some kilobytes. */
 static void put_count(struct ad_buf *b, const struct ad_shape *shape)
 {
@@ -529,6 +539,7 @@ static enum ad_err make_statements(struct ad_shape *shape)
         [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_TOMBSTONES] = put_tombstones,
         [AD_SHAPE_CHILDREN] = put_children,     [AD_SHAPE_COUNT] = put_count,
         [AD_SHAPE_BACKFILL] = put_backfill,     [AD_SHAPE_ROWS] = put_rows,
+        [AD_SHAPE_PRUNE] = put_prune,
     };
     struct ad_buf b;
     enum ad_err err = AD_OK;

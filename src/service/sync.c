@@ -235,6 +235,7 @@ bool ad__sync_wanted(struct ad_sync *y, const struct ad_object *o)
 
 void ad__sync_on_start(struct ad_sync *y)
 {
+    ad__sync_prune_begin(y);
     if (y->s->o.sync_on_start) {
         start_all(y);
     }
@@ -269,6 +270,8 @@ enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out)
                                      "Deletions found by full syncs.");
     y->c_checks = ad_metric_counter(s->o.metrics, "attiod_sync_confirmations_total", NULL,
                                     "Records that a page did not show, read one by one.");
+    y->c_pruned = ad_metric_counter(s->o.metrics, "attiod_mirror_tombstones_pruned_total", NULL,
+                                    "Tombstones that were old enough to go.");
     y->g_active = ad_metric_gauge(s->o.metrics, "attiod_sync_active_runs", NULL,
                                   "Full syncs under way or in line.");
     *out = y;
@@ -277,6 +280,9 @@ enum ad_err ad__sync_open(struct ad_service *s, struct ad_sync **out)
 
 void ad__sync_maybe_closed(struct ad_sync *y)
 {
+    if (y->pruning) {
+        return;
+    }
     AD_LIST_FOREACH (l, &y->queue) {
         if (ad_container_of(l, struct ad__sync_run, link)->ops > 0) {
             return;
@@ -290,6 +296,7 @@ void ad__sync_maybe_closed(struct ad_sync *y)
     void *ctx = y->done_ctx;
     ad_timer_stop(y->s->o.timers, &y->timer);
     ad_timer_stop(y->s->o.timers, &y->period);
+    ad_timer_stop(y->s->o.timers, &y->prune_timer);
     ad_arena_fini(&y->arena);
     ad_free(y);
     done(ctx);

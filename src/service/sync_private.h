@@ -5,6 +5,7 @@
  *   sync_deleted.c  what a page should have shown and did not, confirmed one by one
  *   sync_ids.c      sets of ids
  *   sync_list.c     telling how far runs are
+ *   sync_prune.c    old tombstones go
  *
  * A run has at most a few operations under way (run->ops). Whatever fails among them is kept
  * (run->err) until the last has called back; then the page is asked for again, after a pause. */
@@ -89,10 +90,13 @@ struct ad_sync {
     struct ad_arena arena;
     struct ad_rand rand;
     struct ad_timer timer, period;
+    struct ad_timer prune_timer;
+    struct ad_mirror_prune prune;
+    bool pruning; /* a piece is under way */
     bool closing;
     void (*done)(void *ctx);
     void *done_ctx;
-    struct ad_counter *c_pages, *c_records, *c_deleted, *c_checks;
+    struct ad_counter *c_pages, *c_records, *c_deleted, *c_checks, *c_pruned;
     struct ad_gauge *g_active;
 };
 
@@ -120,6 +124,11 @@ void ad__sync_page_done(struct ad__sync_run *r);
 
 /* Looks for candidates in the page's interval; ends in ad__sync_page_done or in a failure. */
 void ad__sync_deleted_begin(struct ad__sync_run *r);
+
+/* ---- sync_prune.c ------------------------------------------------------------------------ */
+
+/* Now and then from here on. */
+void ad__sync_prune_begin(struct ad_sync *y);
 
 /* ---- sync.c ------------------------------------------------------------------------------ */
 

@@ -440,6 +440,46 @@ START_TEST(candidates_for_deletion_are_found)
 }
 END_TEST
 
+static void on_pruned(struct ad_mirror_prune *p)
+{
+    *(bool *)p->data = true;
+}
+
+static int64_t prune(int64_t before_ns, unsigned max)
+{
+    bool done = false;
+    struct ad_mirror_prune p = {
+        .object = the_object(), .before_ns = before_ns, .max = max, .cb = on_pruned, .data = &done
+    };
+    ck_assert_int_eq(ad_mirror_prune(m, &p), AD_OK);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_msg(p.err == AD_OK, "%s", p.info.msg);
+    return p.removed;
+}
+
+START_TEST(old_tombstones_are_pruned_a_piece_at_a_time_and_nothing_else)
+{
+    char *page = big_page(6, "a");
+    int64_t day = 86400 * AD_NS_PER_S;
+    apply(1, page);
+    free(page);
+    for (unsigned i = 0; i < 3; i++) {
+        char id[] = "10000000-0000-4000-8000-000000000000";
+        id[sizeof(id) - 2] = (char)('0' + i);
+        delete_at(2 + i, id);
+    }
+    int64_t now = ad_wall_ns(&f.w.clock.clock);
+    ck_assert_int_eq(prune(now - day, 10), 0);
+    ck_assert_int_eq(prune(now + day, 2), 2);
+    ck_assert_int_eq(prune(now + day, 2), 1);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people"), 3);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people_live"), 3);
+    struct ad_mirror_prune bad = { .object = the_object() };
+    ck_assert_int_eq(ad_mirror_prune(m, &bad), AD_ERR_INVALID);
+}
+END_TEST
+
 static void on_count(struct ad_mirror_count *c)
 {
     *(bool *)c->data = true;
@@ -561,6 +601,7 @@ static Suite *mirror_suite(void)
     };
     const TTest *const others[] = {
         candidates_for_deletion_are_found,
+        old_tombstones_are_pruned_a_piece_at_a_time_and_nothing_else,
         rows_are_counted,
         an_operation_that_fails_lets_the_next_ones_run,
         no_memory_is_reported_and_the_same_answer_can_be_applied_again,

@@ -234,6 +234,34 @@ START_TEST(close_while_confirmations_are_under_way_and_a_restart_finds_the_rest)
 }
 END_TEST
 
+/* ---- tombstones grow old ----------------------------------------------------------------- */
+
+static bool no_tombstones(void *ctx)
+{
+    (void)ctx;
+    return mirror_count(&s, "_deleted_at IS NOT NULL") == 0;
+}
+
+START_TEST(tombstones_go_when_their_days_are_over)
+{
+    s.opts.tombstone_days = 2;
+    mirrored(300);
+    for (unsigned i = 100; i < 220; i++) {
+        gone(i);
+    }
+    start();
+    done(180);
+    world_advance(&s.f.w, 2 * 3600 * 1000);
+    world_settle(&s.f.w);
+    ck_assert_int_eq(mirror_count(&s, "_deleted_at IS NOT NULL"), 120);
+    for (unsigned hours = 0; hours < 50; hours++) {
+        world_advance(&s.f.w, 3600 * 1000);
+    }
+    pass_until(&s, no_tombstones, NULL);
+    ck_assert_int_eq(mirror_count(&s, "1"), 180);
+}
+END_TEST
+
 static Suite *sync_deleted_suite(void)
 {
     const TTest *const tests[] = {
@@ -246,6 +274,7 @@ static Suite *sync_deleted_suite(void)
         confirmation_that_is_refused_fails_the_run_and_deletes_nothing,
         tombstone_that_cannot_be_written_is_tried_again,
         allocation_that_fails_anywhere_only_delays_deletions,
+        tombstones_go_when_their_days_are_over,
         close_while_confirmations_are_under_way_and_a_restart_finds_the_rest,
     };
     Suite *suite = suite_create("sync_deleted");
