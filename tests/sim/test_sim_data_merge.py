@@ -196,3 +196,39 @@ class Scores(SimTest):
         self.assertEqual(self.sim.control("GET", "/limits")["score_recent"], 6)
 
 
+
+
+class Entries(MergeTest):
+    extra = ("--limits", "off", "--lists", "1")
+
+    def setUp(self):
+        super().setUp()
+        parent = self.data("GET", "/v2/lists")[0]
+        self.list, self.slug = "/v2/lists/" + parent["api_slug"], parent["parent_object"][0]
+        self.a, self.b = self.query(self.slug, limit=2)
+        self.entry = self.data("POST", self.list + "/entries", {"data": {
+            "parent_record_id": self.b["id"]["record_id"], "parent_object": self.slug, "entry_values": {}}})
+        self.path = self.list + "/entries/" + self.entry["id"]["entry_id"]
+
+    def test_they_go_along(self):
+        new = self.merged(self.a, self.b, self.slug)
+        self.assertEqual(self.data("GET", self.path)["parent_record_id"], new)
+        entries = self.data("GET", f"/v2/objects/{self.slug}/records/{new}/entries")
+        self.assertEqual([e["entry_id"] for e in entries], [self.entry["id"]["entry_id"]])
+
+    def test_they_cannot_be_written_until_it_is_applied(self):
+        self.sim.control("POST", "/merge", {"apply_ms": 3600000})
+        status, answer = self.merge(self.a, self.b, self.slug)
+        self.assertEqual(status, 202)
+        self.assertEqual(self.data("GET", self.path)["parent_record_id"], answer["data"]["new_record_id"])
+        for method in ("PATCH", "PUT"):
+            self.fails(400, "merge_in_progress", answer["data"]["new_record_id"], method, self.path, {"data": {"entry_values": {}}})
+        self.fails(400, "merge_in_progress", answer["data"]["new_record_id"], "DELETE", self.path)
+
+    def test_a_list_attribute_changes_its_type(self):
+        self.data("POST", self.list + "/attributes", {"data": {
+            "title": "Size", "description": None, "api_slug": "size", "type": "text", "is_required": False, "is_unique": False,
+            "is_multiselect": False, "config": {}}})
+        self.data("PATCH", self.path, {"data": {"entry_values": {"size": "12"}}})
+        self.sim.control("POST", "/attribute", {"list": self.list.rsplit("/", 1)[1], "attribute": "size", "type": "number"})
+        self.assertEqual(self.data("GET", self.path)["entry_values"]["size"][0]["value"], 12)
