@@ -28,4 +28,22 @@ void ad_versions_close(struct ad_versions *v);
  * in order and must not be applied. */
 int64_t ad_versions_next(struct ad_versions *v);
 
+/* Numbers passed over by a leap: more than a process could ever use. */
+#define AD_VERSION_LEAP (INT64_C(1) << 40)
+
+struct ad_versions_leap {
+    /* set by the caller; caller-owned from start to callback */
+    void (*cb)(struct ad_versions_leap *leap);
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+    /* private */
+    void *impl;
+};
+/* After a restore: what was lost with the newer database had higher numbers, and may be remembered
+ * somewhere (a cursor of the change feed, a run's id). When cb says OK, every number from then on is
+ * above all of them, durably. OK: cb comes exactly once, later; before close. */
+AD_MUST_CHECK enum ad_err ad_versions_leap(struct ad_versions *v, struct ad_versions_leap *leap);
+
 #endif

@@ -49,6 +49,8 @@ struct ad_service_opts {
     /* from configuration */
     const char *public_url;            /* NULL: no webhook is registered by us */
     const char *const *webhook_events; /* NULL: all */
+    unsigned webhook_watch_ms;         /* between two looks at our webhook; 0: 300000 */
+    int64_t webhook_gap_ms;            /* nobody there for so long: events may be missing; 0: not */
     const char *const *sync_objects;   /* slugs; NULL: all objects */
     bool sync_on_start; /* objects never synced completely are synced, unfinished runs resumed */
     unsigned sync_period_ms; /* 0: only on demand */

@@ -45,3 +45,34 @@ void ad__api_backup(void *ctx, struct ad_exchange *x)
     }
     answer_backup(a, x, 202);
 }
+
+/* --- After a restore --- */
+
+struct ask {
+    struct ad_service_query q;
+    struct ad_buf out;
+};
+
+static void on_answer(struct ad_service_query *q)
+{
+    ad__api_answer(q->data, q, 202, AD__API_NO_CURSOR);
+}
+
+void ad__api_restored(void *ctx, struct ad_exchange *x)
+{
+    static const char *const known[] = { NULL };
+    struct ad_api *a = ctx;
+    struct ask *ask = ad_arena_zalloc(x->arena, sizeof(*ask));
+    const struct ad_json *doc;
+    if (!ask) {
+        ad__api_problem(x, AD_ERR_NOMEM, NULL);
+        return;
+    }
+    ad_buf_init(&ask->out, AD__API_ANSWER_MAX);
+    ask->q = (struct ad_service_query){ .out = &ask->out, .cb = on_answer, .data = x };
+    ask->q.err = ad__api_body(x, known, &doc, &ask->q.info);
+    ask->q.err = ask->q.err ? ask->q.err : ad_service_restored(a->o.service, &ask->q);
+    if (ask->q.err) {
+        ad__api_answer(x, &ask->q, 202, AD__API_NO_CURSOR);
+    }
+}

@@ -86,6 +86,14 @@ void ad__api_webhooks_ensure(void *ctx, struct ad_exchange *x)
     }
 }
 
+void ad__api_webhooks_rotate(void *ctx, struct ad_exchange *x)
+{
+    struct ask *ask = ask_new(x);
+    if (ask) {
+        ask_run(ctx, ask, ad_service_webhooks_rotate, read_replace(x, ask));
+    }
+}
+
 void ad__api_webhooks_delete(void *ctx, struct ad_exchange *x)
 {
     struct ask *ask = ask_new(x);

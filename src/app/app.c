@@ -327,6 +327,8 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .seed = a->seed ^ UINT64_C(0x5e21ce),
         .public_url = c->no_webhooks ? NULL : c->public_url,
         .webhook_events = c->webhook_events,
+        .webhook_watch_ms = (unsigned)c->webhook_watch_ms,
+        .webhook_gap_ms = c->webhook_gap_hours * HOUR_MS,
         .sync_objects = c->sync_objects,
         .sync_on_start = c->sync_on_start,
         .sync_period_ms = (unsigned)c->sync_period_ms,

@@ -47,7 +47,7 @@ static const struct ad_cli_option sync_options[] = {
 
 static const struct ad_cli_option webhooks_options[] = {
     { "--replace", NULL, AT(replace),
-      "ensure: delete and make anew a webhook of ours whose secret is unknown" },
+      "ensure, rotate: another one takes the place of ours whose secret is unknown" },
     URL_OPTION,
     { NULL, NULL, 0, NULL },
 };
@@ -86,12 +86,14 @@ const struct ad_command ad_commands[] = {
       check_options, ad_cmd_check },
     { "sync", "OBJECT | --all [--dry-run]", "full sync; waits for its end", 0, 1, sync_options,
       ad_cmd_sync },
-    { "webhooks", "list | ensure | delete ID", "our webhooks at Attio", 1, 2, webhooks_options,
+    { "webhooks", "list | ensure | rotate | delete ID", "our webhooks at Attio", 1, 2, webhooks_options,
       ad_cmd_webhooks },
     { "events", "list | show ID | replay [ID] | discard [ID]", "the inbox", 1, 2, events_options,
       ad_cmd_events },
     { "backup", "FILE", "a copy of the database into a new file, while it is in use", 1, 1,
       url_options, ad_cmd_backup },
+    { "restored", "", "after a backup was put in place: numbers leap, everything is synced", 0, 0,
+      url_options, ad_cmd_restored },
     { "version", "", "version, build, libraries", 0, 0, no_options, ad_cmd_version },
     { NULL, NULL, NULL, 0, 0, NULL, NULL },
 };

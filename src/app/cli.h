@@ -77,6 +77,7 @@ int ad_cli_exit(enum ad_err err);
 
 int ad_cmd_serve(const struct ad_cli *cli);
 int ad_cmd_backup(const struct ad_cli *cli);
+int ad_cmd_restored(const struct ad_cli *cli);
 int ad_cmd_check(const struct ad_cli *cli);
 int ad_cmd_sync(const struct ad_cli *cli);
 int ad_cmd_webhooks(const struct ad_cli *cli);

@@ -1,4 +1,5 @@
-/* backup: the server, or where none runs this process, writes a copy of its database. */
+/* backup: the server, or where none runs this process, writes a copy of its database. restored: it
+ * is told that its database is such a copy. */
 #include "app/remote.h"
 
 #include "base/json_write.h"
@@ -105,6 +106,25 @@ int ad_cmd_backup(const struct ad_cli *cli)
     code = code ? code : ad_remote_call(r, "POST", "/api/v1/backup", ad_buf_str(&body), &a);
     code = code ? code : follow(cli, r, &a);
     ad_buf_fini(&body);
+    ad_remote_close(r);
+    return code;
+}
+
+int ad_cmd_restored(const struct ad_cli *cli)
+{
+    struct ad_remote *r;
+    struct ad_remote_answer a;
+    int code = ad_remote_open(cli, AD_NEED_DATABASE, &r);
+    if (code) {
+        return code;
+    }
+    code = ad_remote_call(r, "POST", "/api/v1/restored", AD_STR("{}"), &a);
+    if (code == AD_EXIT_OK && cli->json) {
+        (void)printf("%.*s\n", AD_FMT(a.text));
+    } else if (code == AD_EXIT_OK) {
+        (void)printf("noted: a full sync of everything %s\n",
+                     ad_remote_is_offline(r) ? "begins with the next attiod serve" : "begins");
+    }
     ad_remote_close(r);
     return code;
 }

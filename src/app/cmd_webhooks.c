@@ -45,9 +45,9 @@ static int call(const struct ad_cli *cli, struct ad_remote *r, struct ad_remote_
     if (word[0] == 'l') {
         return ad_remote_call(r, "GET", "/api/v1/webhooks", AD_STR_NONE, a);
     }
-    if (word[0] == 'e') {
+    if (word[0] == 'e' || word[0] == 'r') {
         return ad_remote_call(
-            r, "POST", "/api/v1/webhooks",
+            r, "POST", word[0] == 'e' ? "/api/v1/webhooks" : "/api/v1/webhooks/rotate",
             cli->replace ? AD_STR("{\"replace\":true}") : AD_STR("{\"replace\":false}"), a);
     }
     char path[80];
@@ -64,8 +64,9 @@ int ad_cmd_webhooks(const struct ad_cli *cli)
     const char *word = cli->words[0];
     struct ad_remote *r;
     struct ad_remote_answer a;
-    if (strcmp(word, "list") != 0 && strcmp(word, "ensure") != 0 && strcmp(word, "delete") != 0) {
-        ad_cli_complain("webhooks list, ensure or delete; not \"%s\"", word);
+    if (strcmp(word, "list") != 0 && strcmp(word, "ensure") != 0 && strcmp(word, "rotate") != 0 &&
+        strcmp(word, "delete") != 0) {
+        ad_cli_complain("webhooks list, ensure, rotate or delete; not \"%s\"", word);
         return AD_EXIT_USAGE;
     }
     int code = ad_remote_open(cli, AD_NEED_ATTIO, &r);

@@ -117,6 +117,7 @@ struct ad_config {
     int64_t sync_period_ms;
     int64_t tombstone_days;
     const char *const *webhook_events;
+    int64_t webhook_watch_ms, webhook_gap_hours;
     int64_t window_max;
     const char *log_level, *log_format;
 

@@ -311,6 +311,11 @@ int ad_remote_call(struct ad_remote *r, const char *method, const char *path, st
     return call.err ? complain_call(r, &call) : read_answer(r, call.status, out);
 }
 
+bool ad_remote_is_offline(const struct ad_remote *r)
+{
+    return r->offline != NULL;
+}
+
 /* --- Time --------------------------------------------------------------------------------- */
 
 static void on_time(struct ad_timer *t)

@@ -29,6 +29,8 @@ AD_MUST_CHECK int ad_remote_call(struct ad_remote *r, const char *method, const 
                                  struct ad_str body, struct ad_remote_answer *out);
 /* The exit code for an error named in an answer ("store_full", in either case). */
 int ad_remote_exit(struct ad_str code);
+/* No server answered the last call; this process did. */
+bool ad_remote_is_offline(const struct ad_remote *r);
 /* Lets time pass. */
 void ad_remote_wait(struct ad_remote *r, unsigned ms);
 uint64_t ad_remote_now_ms(const struct ad_remote *r);

@@ -14,7 +14,7 @@ static const struct ad_sql meta_write_sql = {
               " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
 };
 static const struct ad_sql webhooks_read_sql = {
-    .sqlite = "SELECT webhook_id, secret FROM attiod_webhook ORDER BY created_at DESC",
+    .sqlite = "SELECT webhook_id, secret, retired_at FROM attiod_webhook ORDER BY created_at DESC",
 };
 
 #define BODY_MAX ((size_t)64 << 10)
@@ -47,9 +47,11 @@ enum ad_err ad__account_begin(struct ad_account *a, struct ad_account_op *op,
     ad_arena_init(&impl->arena, ARENA_MAX);
     ad_arena_init(&impl->keep, ARENA_MAX);
     ad_list_init(&impl->listed);
+    ad_list_init(&impl->link);
     op->err = AD_OK;
     op->info = (struct ad_errinfo){ .code = AD_OK };
     op->created = false;
+    op->found = op->status = AD_WEBHOOK_UNCHECKED;
     op->impl = impl;
     a->open += op != &a->check;
     *out = impl;
@@ -62,23 +64,59 @@ static void impl_free(struct ad_account_impl *impl)
     ad_buf_fini(&impl->body);
     ad_arena_fini(&impl->arena);
     ad_arena_fini(&impl->keep);
-    ad_free(impl->fresh);
+    ad__known_free(impl->fresh);
     ad_free(impl);
 }
 
 enum ad_err ad__account_drop(struct ad_account_impl *impl, enum ad_err err)
 {
+    struct ad_account *a = impl->account;
     impl->op->impl = NULL;
-    impl->account->open -= impl->op != &impl->account->check;
+    a->open -= impl->op != &a->check;
+    a->changing = a->changing && !impl->turn;
     impl_free(impl);
     return err;
+}
+
+/* --- One change after the other --- */
+
+enum ad_err ad__account_change(struct ad_account_impl *impl,
+                               enum ad_err (*start)(struct ad_account_impl *impl))
+{
+    struct ad_account *a = impl->account;
+    impl->start = start;
+    if (a->changing) {
+        ad_list_push(&a->waiting, &impl->link);
+        return AD_OK;
+    }
+    a->changing = impl->turn = true;
+    return start(impl);
+}
+
+/* The next in line gets the turn before anybody is called back: a callback may ask for more, or
+ * close the account when nobody is in line. */
+static struct ad_account_impl *pass_turn(struct ad_account_impl *impl)
+{
+    struct ad_account *a = impl->account;
+    struct ad_list *link = impl->turn ? ad_list_pop(&a->waiting) : NULL;
+    if (!link) {
+        return NULL;
+    }
+    struct ad_account_impl *next = ad_container_of(link, struct ad_account_impl, link);
+    next->turn = true;
+    impl->turn = false;
+    return next;
 }
 
 void ad__account_finish(struct ad_account_impl *impl)
 {
     struct ad_account_op *op = impl->op;
+    struct ad_account_impl *next = pass_turn(impl);
     (void)ad__account_drop(impl, AD_OK);
     op->cb(op);
+    if (next) {
+        ad__account_or_finish(next, next->start(next));
+    }
 }
 
 void ad__account_or_finish(struct ad_account_impl *impl, enum ad_err err)
@@ -449,16 +487,22 @@ static void keep_meta(struct ad_account *a, struct ad_str key, struct ad_str val
     }
 }
 
-static enum ad_err keep_webhook(struct ad_account *a, struct ad_str id, struct ad_str secret)
+static enum ad_err keep_webhook(struct ad_account *a, const struct ad_value *row)
 {
+    struct ad_str id = row[0].str;
+    struct ad_str secret = row[1].str;
     struct ad_known_webhook *k = ad_zalloc(sizeof(*k));
     if (!k) {
         return AD_ERR_NOMEM;
     }
-    if (!ad__account_copy(k->id, sizeof(k->id), id)) {
-        ad_free(k);
-        return AD_ERR_CORRUPT;
+    k->secret = ad_zalloc(secret.n + 1);
+    if (!k->secret || !ad__account_copy(k->id, sizeof(k->id), id)) {
+        enum ad_err err = k->secret ? AD_ERR_CORRUPT : AD_ERR_NOMEM;
+        ad__known_free(k);
+        return err;
     }
+    memcpy(k->secret, secret.p, secret.n);
+    k->retired_ns = row[2].type == AD_VALUE_I64 ? row[2].i64 : 0;
     ad_list_init(&k->link);
     ad_list_push(&a->known, &k->link);
     return ad_webhook_secrets_add(a->secrets, secret);
@@ -468,7 +512,7 @@ static enum ad_err keep_row(struct ad_account *a, const struct ad_sql *sql,
                             const struct ad_value *row)
 {
     if (sql == &webhooks_read_sql) {
-        return keep_webhook(a, row[0].str, row[1].str);
+        return keep_webhook(a, row);
     }
     keep_meta(a, row[0].str, row[1].str);
     return AD_OK;
@@ -503,6 +547,7 @@ enum ad_err ad_account_open(const struct ad_account_opts *opts, struct ad_accoun
     a->client = opts->client;
     a->secrets = opts->secrets;
     ad_list_init(&a->known);
+    ad_list_init(&a->waiting);
     enum ad_err err = AD_OK;
     if (!ad__account_copy(a->expected_id, sizeof(a->expected_id), opts->expected_workspace_id)) {
         err = ad_fail(info, AD_ERR_CONFIG, "ATTIO_EXPECTED_WORKSPACE_ID is no UUID");
@@ -522,7 +567,7 @@ static void account_free(struct ad_account *a)
 {
     struct ad_list *l;
     while ((l = ad_list_pop(&a->known))) {
-        ad_free(ad_container_of(l, struct ad_known_webhook, link));
+        ad__known_free(ad_container_of(l, struct ad_known_webhook, link));
     }
     ad_free(a);
 }

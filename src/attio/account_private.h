@@ -1,4 +1,5 @@
-/* Inside of the account: account.c (life, SQL, identify) and webhook_admin.c (the webhook calls).
+/* Inside of the account: account.c (life, SQL, identify), webhook_list.c (which webhooks there are,
+ * here and there) and webhook_admin.c (changing that).
  *
  * An operation is a chain of steps, each one call to Attio or one write to SQL; `then` says what
  * comes after the step under way. Whatever ends the chain calls ad__account_finish. */
@@ -17,6 +18,8 @@ enum { AD_ID_BYTES = 37, AD_SLUG_BYTES = 128, AD_URL_BYTES = 2048 };
 struct ad_known_webhook {
     struct ad_list link;
     char id[AD_ID_BYTES];
+    int64_t retired_ns; /* 0: it is ours now */
+    char *secret;
 };
 
 struct ad_account {
@@ -30,6 +33,9 @@ struct ad_account {
     char creating[AD_URL_BYTES];
     struct ad_list known;
     size_t open; /* operations of others */
+    /* Operations that change webhooks: one at a time, the others in line. */
+    bool changing;
+    struct ad_list waiting;
     /* Our own question who we are, after a 401 and while the latch is closed. */
     struct ad_account_op check;
     struct ad_timer recheck;
@@ -45,7 +51,8 @@ struct ad_listed_webhook {
     struct ad_str *events;
     size_t events_n;
     bool filtered; /* some subscription has a filter */
-    bool known, ours;
+    bool known, ours, in_slot;
+    bool lost; /* made by us, its secret lost with a crash */
 };
 
 struct ad_account_impl {
@@ -59,17 +66,23 @@ struct ad_account_impl {
     const struct ad_json *doc;
     /* a write; its values point into this struct or onto keep */
     struct ad_store_req req;
-    struct ad_step steps[3];
-    struct ad_value values[6];
+    struct ad_step steps[4];
+    struct ad_value values[8];
     /* what lives through the whole operation */
     struct ad_arena keep;
     bool asked_twice; /* identify */
-    bool ensuring;    /* or only listing */
+    void (*listed_then)(struct ad_account_impl *impl);
+    bool rotate;
+    struct ad_timer overlap;
+    bool turn; /* among those that change webhooks */
+    enum ad_err (*start)(struct ad_account_impl *impl);
+    struct ad_list link; /* account->waiting */
     struct ad_list listed;
     unsigned offset;
-    struct ad_listed_webhook *kept;
+    struct ad_listed_webhook *kept;   /* the one that is ours in the end */
+    struct ad_listed_webhook *doomed; /* being deleted */
+    char target[AD_URL_BYTES];        /* of the one being made */
     struct ad_known_webhook *fresh; /* memory for the webhook being made */
-    struct ad_str secret;
     struct ad_str workspace_id, workspace_slug;
 };
 
@@ -85,7 +98,7 @@ void ad__account_request(struct ad_account_impl *impl, const char *method, const
 /* Sends it; `then` looks at impl->call and impl->doc. */
 AD_MUST_CHECK enum ad_err ad__account_send(struct ad_account_impl *impl,
                                            void (*then)(struct ad_account_impl *impl));
-/* One more statement of the write that ad__account_write then submits; at most 3, of 6 values. */
+/* One more statement of the write that ad__account_write then submits; at most 4, of 8 values. */
 void ad__account_sql(struct ad_account_impl *impl, const struct ad_sql *sql,
                      const struct ad_value *values, unsigned n);
 AD_MUST_CHECK enum ad_err ad__account_write(struct ad_account_impl *impl,
@@ -95,6 +108,29 @@ void ad__account_or_finish(struct ad_account_impl *impl, enum ad_err err);
 /* Copies the outcome of the step into the operation; true when it failed. */
 bool ad__account_call_failed(struct ad_account_impl *impl);
 bool ad__account_write_failed(struct ad_account_impl *impl);
+
+/* Starts the operation, or puts it in line behind one that changes webhooks. */
+AD_MUST_CHECK enum ad_err ad__account_change(struct ad_account_impl *impl,
+                                             enum ad_err (*start)(struct ad_account_impl *impl));
+
+/* webhook_list.c */
+struct ad_known_webhook *ad__webhook_known(const struct ad_account *a, struct ad_str id);
+/* Its secret is not accepted any more. */
+void ad__webhook_forget(struct ad_account *a, struct ad_known_webhook *k);
+void ad__known_free(struct ad_known_webhook *k);
+/* GET /v2/webhooks, all pages, into impl->listed; then impl->listed_then. */
+AD_MUST_CHECK enum ad_err ad__webhooks_ask(struct ad_account_impl *impl);
+/* One webhook of an answer onto `keep`. PROTOCOL when it has no id, NOMEM. */
+AD_MUST_CHECK enum ad_err ad__webhook_read(struct ad_account_impl *impl, const struct ad_json *v,
+                                           struct ad_listed_webhook **out);
+enum ad_webhook_status ad__webhook_status(const struct ad_account_op *op,
+                                          const struct ad_listed_webhook *w);
+/* The event types wanted, by number; NULL behind the last. */
+const char *ad__webhook_event(const struct ad_account_op *op, size_t i);
+/* The targets that are slots, by number; false behind the last, or when it is too long. */
+bool ad__webhook_slot(const struct ad_account_op *op, unsigned i, char out[AD_URL_BYTES]);
+/* Ends the operation with what was wrong. */
+void ad__account_end_with(struct ad_account_impl *impl, enum ad_err err, const char *what);
 
 /* Copies a slice into a fixed text; false when it does not fit. */
 bool ad__account_copy(char *out, size_t cap, struct ad_str s);

@@ -77,6 +77,57 @@ int64_t ad_versions_next(struct ad_versions *v)
     return v->next < v->end ? v->next++ : 0;
 }
 
+/* --- After a restore --- */
+
+struct leaping {
+    struct ad_versions *v;
+    struct ad_versions_leap *leap;
+    struct ad_value size;
+    struct ad_step step;
+    struct ad_store_req req;
+};
+
+static void on_leapt(struct ad_store_req *req)
+{
+    struct leaping *l = ad_container_of(req, struct leaping, req);
+    struct ad_versions_leap *leap = l->leap;
+    struct ad_versions *v = l->v;
+    int64_t from = 0;
+    int64_t end = 0;
+    leap->info = req->info;
+    leap->err = req->err ? req->err : read_block(req, &from, &end);
+    if (!leap->err) { /* what is left of the block in use is below */
+        v->next = from;
+        v->end = end;
+        v->spare_next = v->spare_end = 0;
+    }
+    leap->impl = NULL;
+    ad_free(l);
+    leap->cb(leap);
+}
+
+enum ad_err ad_versions_leap(struct ad_versions *v, struct ad_versions_leap *leap)
+{
+    struct leaping *l = ad_zalloc(sizeof(*l));
+    if (!l) {
+        return AD_ERR_NOMEM;
+    }
+    l->v = v;
+    l->leap = leap;
+    l->size = AD_V_I64(AD_VERSION_LEAP);
+    l->step = (struct ad_step){ .sql = &reserve_sql, .values = &l->size, .values_n = 1 };
+    l->req = (struct ad_store_req){
+        .steps = &l->step, .steps_n = 1, .cls = AD_STORE_NORMAL, .cb = on_leapt
+    };
+    leap->impl = l;
+    enum ad_err err = ad_store_write(v->store, &l->req);
+    if (err) {
+        leap->impl = NULL;
+        ad_free(l);
+    }
+    return err;
+}
+
 static enum ad_err reserve_now(struct ad_versions *v, struct ad_errinfo *info)
 {
     prepare(v);

@@ -99,6 +99,7 @@ static void on_webhook(struct ad_account_op *op)
         return;
     }
     b->waiting = false;
+    ad__watch_saw(b->s->watch, op);
     if (op->err && op->err != AD_ERR_UNAUTHORIZED && !ad_err_retryable(op->err)) {
         /* An operator must act: a webhook of unknown secret, a missing scope, a URL that Attio does
          * not take. The sync does not wait for that, and live events arrive all the same if the
@@ -166,6 +167,9 @@ static void step_run(struct ad_bringup *b)
         step_done(b);
         return;
     case DONE:
+        if (!s->o.offline) {
+            ad__watch_start(s->watch);
+        }
         ad_log(AD_LOG_INFO, "attio_ready",
                AD_KS("workspace_id", ad_account_workspace_id(s->o.account)));
         return;

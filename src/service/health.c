@@ -94,6 +94,9 @@ enum ad_health ad_service_health(struct ad_service *s, struct ad_buf *out)
     bool sql = !s->o.store_failing(s->o.store_ctx);
     enum ad_health attio = attio_state(s, &c);
     enum ad_health all = sql ? attio : AD_HEALTH_DOWN;
+    if (all == AD_HEALTH_OK && !ad__watch_is_well(s->watch)) {
+        all = AD_HEALTH_DEGRADED;
+    }
     struct ad_json_writer w;
     ad_json_write_init(&w, out);
     ad_json_obj(&w);
@@ -106,6 +109,8 @@ enum ad_health ad_service_health(struct ad_service *s, struct ad_buf *out)
     ad_json_f_i64(&w, "pending_events", ad_inbox_pending(s->o.inbox));
     ad_json_end(&w);
     write_attio(s, &w, attio, &c);
+    ad_json_key(&w, "webhook");
+    ad__watch_write(s->watch, &w);
     ad_json_end(&w);
     ad_json_end(&w);
     AD_IGNORE(ad_json_write_done(&w), "the caller sees out->failed");
@@ -232,6 +237,8 @@ enum ad_err ad_service_status(struct ad_service *s, struct ad_service_query *q)
     ad_json_f_bool(w, "schema_known", ad_schema_known(s->o.schema));
     write_dispatch(s, w);
     write_client(s, w);
+    ad_json_key(w, "webhook");
+    ad__watch_write(s->watch, w);
     ad_json_key(w, "objects");
     ad_json_obj(w);
     ad__question_begin(s);

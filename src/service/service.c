@@ -107,6 +107,7 @@ static enum ad_err open_parts(struct ad_service *s)
     err = err ? err : ad__schema_watch_open(s, &s->schema_watch);
     err = err ? err : ad__sync_open(s, &s->sync);
     err = err ? err : ad__backups_open(s, &s->backups);
+    err = err ? err : ad__watch_open(s, &s->watch);
     return err ? err : ad__bringup_open(s, &s->bringup);
 }
 
@@ -162,6 +163,10 @@ void ad_service_close(struct ad_service *s, void (*done)(void *ctx), void *ctx)
         s->closing_parts++;
         ad__sync_close(s->sync, ad__part_closed, s);
     }
+    if (s->watch) {
+        s->closing_parts++;
+        ad__watch_close(s->watch, ad__part_closed, s);
+    }
     if (s->backups) {
         s->closing_parts++;
         ad__backups_close(s->backups, ad__part_closed, s);
@@ -186,6 +191,7 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
         return ad_fail(info, AD_ERR_NOMEM, "no memory");
     }
     s->o = *opts;
+    s->o.webhook_watch_ms = opts->webhook_watch_ms ? opts->webhook_watch_ms : 300000;
     ad__ingest_open(s);
     enum ad_err err = receiver_url(s);
     err = err ? err : open_parts(s);

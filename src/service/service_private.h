@@ -4,6 +4,7 @@
 #define AD_SERVICE_PRIVATE_H
 
 #include "attio/account.h"
+#include "attio/gap.h"
 #include "attio/inbox.h"
 #include "attio/mirror.h"
 #include "attio/records.h"
@@ -22,6 +23,8 @@ struct ad_sync;
 struct ad_bringup;
 struct ad_schema_watch;
 struct ad_backups;
+struct ad_watch;
+struct ad_json_writer;
 
 struct ad_ingest_state {
     struct ad_counter *accepted, *duplicate, *bad_signature, *malformed, *bad_key, *unavailable,
@@ -40,6 +43,7 @@ struct ad_service {
     struct ad_sync *sync;
     struct ad_bringup *bringup;
     struct ad_backups *backups;
+    struct ad_watch *watch;
     struct ad_ingest_state ingest;
     char *receiver; /* public_url and the webhook's path; NULL without a public URL */
     const struct ad_handler *handlers[AD__HANDLERS_MAX];
@@ -67,6 +71,20 @@ const char *ad__bringup_step(const struct ad_bringup *b);
 /* backup.c */
 AD_MUST_CHECK enum ad_err ad__backups_open(struct ad_service *s, struct ad_backups **out);
 void ad__backups_close(struct ad_backups *k, void (*done)(void *ctx), void *ctx);
+
+/* webhook_watch.c */
+AD_MUST_CHECK enum ad_err ad__watch_open(struct ad_service *s, struct ad_watch **out);
+/* When bringup is over. */
+void ad__watch_start(struct ad_watch *w);
+void ad__watch_close(struct ad_watch *w, void (*done)(void *ctx), void *ctx);
+/* What came of an ensure or rotate of somebody else. */
+void ad__watch_saw(struct ad_watch *w, const struct ad_account_op *op);
+/* Somebody noted a gap. */
+void ad__watch_look(struct ad_watch *w);
+/* The webhook is as it should be, and no events are missing, as far as we know. */
+bool ad__watch_is_well(const struct ad_watch *w);
+/* {"state", "status", "age_ms", "gap"} */
+void ad__watch_write(const struct ad_watch *w, struct ad_json_writer *out);
 
 /* handlers/schema.c: events that say that the schema changed; what follows when it did. */
 AD_MUST_CHECK enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch **out);

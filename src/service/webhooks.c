@@ -15,6 +15,7 @@ static void on_answer(struct ad_account_op *op)
     w->q.err = op->err;
     w->q.info = op->info;
     struct ad_service *s = k->s;
+    ad__watch_saw(s->watch, op);
     ad_free(k);
     w->q.cb(&w->q);
     ad__question_end(s);
@@ -64,6 +65,11 @@ enum ad_err ad_service_webhooks_list(struct ad_service *s, struct ad_webhooks_qu
 enum ad_err ad_service_webhooks_ensure(struct ad_service *s, struct ad_webhooks_query *w)
 {
     return start(s, w, ad_account_webhook_ensure);
+}
+
+enum ad_err ad_service_webhooks_rotate(struct ad_service *s, struct ad_webhooks_query *w)
+{
+    return start(s, w, ad_account_webhook_rotate);
 }
 
 enum ad_err ad_service_webhooks_delete(struct ad_service *s, struct ad_webhooks_query *w)

@@ -139,6 +139,28 @@ enum ad_err ad_service_sync_all(struct ad_service *s, bool dry_run, unsigned *ru
     return AD_OK;
 }
 
+enum ad_err ad_service_backup_start(struct ad_service *s, struct ad_str path,
+                                    struct ad_errinfo *info)
+{
+    (void)s;
+    the_double.asked = "backup";
+    keep(the_double.object, sizeof(the_double.object), path);
+    return the_double.refuse ? ad_fail(info, the_double.refuse, "%s", the_double.message) : AD_OK;
+}
+
+enum ad_err ad_service_backup_status(struct ad_service *s, struct ad_buf *out)
+{
+    (void)s;
+    ad_buf_put(out, AD_STR("{\"state\":\"running\"}"));
+    return ad_buf_status(out);
+}
+
+enum ad_err ad_service_restored(struct ad_service *s, struct ad_service_query *q)
+{
+    (void)s;
+    return ask("restored", &q->info, end, q);
+}
+
 static enum ad_err webhooks(const char *name, struct ad_webhooks_query *w)
 {
     keep(the_double.id, sizeof(the_double.id), w->id);
@@ -156,6 +178,12 @@ enum ad_err ad_service_webhooks_ensure(struct ad_service *s, struct ad_webhooks_
 {
     (void)s;
     return webhooks("webhooks_ensure", w);
+}
+
+enum ad_err ad_service_webhooks_rotate(struct ad_service *s, struct ad_webhooks_query *w)
+{
+    (void)s;
+    return webhooks("webhooks_rotate", w);
 }
 
 enum ad_err ad_service_webhooks_delete(struct ad_service *s, struct ad_webhooks_query *w)

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "service/audit.h"
+#include "service/backup.h"
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"

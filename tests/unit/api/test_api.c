@@ -626,6 +626,51 @@ START_TEST(webhooks_are_listed_ensured_and_deleted)
 }
 END_TEST
 
+START_TEST(a_webhook_is_rotated)
+{
+    the_double.json = "{\"data\":{\"id\":\"" UUID "\",\"created\":true}}";
+    internal_request("POST", "/api/v1/webhooks/rotate", NULL, "{}");
+    json_assert(got_body(), "{'data': {'id': '" UUID "', 'created': true}}");
+    ck_assert_str_eq(the_double.asked, "webhooks_rotate");
+    internal_request("POST", "/api/v1/webhooks/rotate", NULL, "{\"force\":true}");
+    ck_assert_uint_eq(got.status, 400);
+}
+END_TEST
+
+START_TEST(a_backup_is_begun_and_looked_at)
+{
+    internal_request("POST", "/api/v1/backup", NULL, "{\"file\":\"/srv/a.db\"}");
+    ck_assert_uint_eq(got.status, 202);
+    ck_assert_str_eq(the_double.object, "/srv/a.db");
+    json_assert(got_body(), "{'data': {'state': 'running'}}");
+    internal_request("GET", "/api/v1/backup", NULL, NULL);
+    ck_assert_uint_eq(got.status, 200);
+    the_double.refuse = AD_ERR_BUSY;
+    the_double.message = "a backup is under way";
+    internal_request("POST", "/api/v1/backup", NULL, "{\"file\":\"/srv/a.db\"}");
+    assert_problem(503, "busy", "under way");
+    the_double.asked = NULL;
+    internal_request("POST", "/api/v1/backup", NULL, "{\"path\":\"/srv/a.db\"}");
+    ck_assert_uint_eq(got.status, 400);
+    ck_assert_ptr_null(the_double.asked);
+}
+END_TEST
+
+START_TEST(what_is_due_after_a_restore_is_accepted)
+{
+    the_double.json = "{\"gap\":\"x\"}";
+    internal_request("POST", "/api/v1/restored", NULL, NULL);
+    ck_assert_uint_eq(got.status, 202);
+    json_assert(got_body(), "{'data': {'gap': 'x'}}");
+    internal_request("POST", "/api/v1/restored", NULL, "{\"all\":true}");
+    ck_assert_uint_eq(got.status, 400);
+    the_double.refuse = AD_ERR_STORE_BUSY;
+    the_double.message = "the database is locked";
+    internal_request("POST", "/api/v1/restored", NULL, "{}");
+    assert_problem(503, "store_busy", "locked");
+}
+END_TEST
+
 START_TEST(webhook_requests_that_do_not_fit_are_refused)
 {
     internal_request("DELETE", "/api/v1/webhooks/mine", NULL, NULL);
@@ -818,6 +863,9 @@ static Suite *api_suite(void)
         a_sync_of_everything_must_be_meant,
         a_sync_that_cannot_start_says_why,
         webhooks_are_listed_ensured_and_deleted,
+        a_webhook_is_rotated,
+        a_backup_is_begun_and_looked_at,
+        what_is_due_after_a_restore_is_accepted,
         webhook_requests_that_do_not_fit_are_refused,
         every_action_is_begun_and_ended_in_the_audit_log,
         what_only_looks_is_in_no_audit_log,

@@ -4,6 +4,7 @@
 #include "base/json_write.h"
 
 #include "fixture.h"
+#include "infra/crypto.h"
 #include "support/json_assert.h"
 #include "support/run.h"
 
@@ -23,6 +24,7 @@ struct hook {
     const char *events[32];
     size_t events_n;
     bool filtered, deleted;
+    const char *status; /* NULL: active */
 };
 
 static struct attio_fixture f;
@@ -91,8 +93,8 @@ static enum ad_err run(verb v)
         return err;
     }
     ck_assert(!done);
-    for (int i = 0; !done && i < 100; i++) {
-        world_advance(&f.w, 1);
+    for (int i = 0; !done && i < 2000; i++) { /* a rotation waits a while */
+        world_advance(&f.w, i < 100 ? 1 : 10);
     }
     world_until_true(&f.w, &done);
     ck_assert_ptr_null(op.impl);
@@ -126,8 +128,10 @@ static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secr
     ad_json_f_cstr(j, "webhook_id", h->id);
     ad_json_end(j);
     ad_json_f_cstr(j, "target_url", h->url);
-    ad_json_f_cstr(j, "status", "active");
-    ad_json_f_cstr(j, "created_at", "2026-01-01T00:00:00.000000000Z");
+    ad_json_f_cstr(j, "status", h->status ? h->status : "active");
+    (void)snprintf(text, sizeof(text), "2026-01-01T00:%02u:%02u.000000000Z",
+                   (unsigned)(h - hooks) / 60, (unsigned)(h - hooks) % 60);
+    ad_json_f_cstr(j, "created_at", text);
     ad_json_key(j, "subscriptions");
     ad_json_arr(j);
     for (size_t i = 0; i < h->events_n; i++) {
@@ -656,7 +660,7 @@ START_TEST(webhooks_of_others_are_left_alone)
     use_attio();
     hook_add("https://elsewhere.example.com/webhooks/attio");
     hook_add("https://hooks.example.com/webhooks/attio-other");
-    hook_add("https://hooks.example.com/webhooks/attio/a");
+    hook_add("https://hooks.example.com/webhooks/attio/mine");
     op.replace = true;
     ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
     ck_assert_uint_eq(deleted, 0);
@@ -723,6 +727,275 @@ START_TEST(a_webhook_whose_secret_cannot_be_stored_is_deleted_again)
     ck_assert_uint_eq(ad_webhook_secrets_count(secrets), 0);
     fixture_sql(&f, "DROP TRIGGER no");
     ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+}
+END_TEST
+
+/* --- One takes another's place --- */
+
+static const char *secret_of(unsigned i)
+{
+    static char text[80];
+    (void)snprintf(text, sizeof(text), "secret-of-%.60s", hooks[i].id);
+    return text;
+}
+
+/* Would a delivery signed by that webhook be taken? */
+static bool accepts(unsigned i)
+{
+    struct ad_hmac_key *key;
+    uint8_t digest[AD_SHA256_SIZE];
+    char hex[2 * AD_SHA256_SIZE + 1] = "";
+    ck_assert_int_eq(ad_hmac_key_new(ad_str_c(secret_of(i)), &key), AD_OK);
+    ad_hmac(key, AD_STR("body"), digest);
+    ad_hmac_key_free(key);
+    for (size_t k = 0; k < sizeof(digest); k++) {
+        (void)snprintf(hex + 2 * k, 3, "%02x", digest[k]);
+    }
+    struct ad_http_header h = { AD_STR("Attio-Signature"), ad_str_c(hex) };
+    return ad_webhook_verify(secrets, &h, 1, AD_STR("body")) == AD_WEBHOOK_GENUINE;
+}
+
+static unsigned alive(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < hooks_n; i++) {
+        n += !hooks[i].deleted;
+    }
+    return n;
+}
+
+/* The newest that is there. */
+static unsigned current(void)
+{
+    unsigned i = hooks_n;
+    do {
+        ck_assert_uint_gt(i, 0);
+        i--;
+    } while (hooks[i].deleted);
+    return i;
+}
+
+#define NO_RUN "SELECT count(*) FROM attiod_meta WHERE key LIKE 'gap%'"
+static void have_a_run(void)
+{
+    fixture_sql(&f, "INSERT INTO attiod_sync_run (id, object_id, object_slug, phase, key,"
+                    " key_offset, version, started_at, finished_at, pages, seen, created, updated,"
+                    " unchanged, deleted, calls, error)"
+                    " VALUES (1, 'o', 's', 4, '', 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, '')");
+}
+
+static bool gap_is(const char *why)
+{
+    return fixture_text_is(&f, "SELECT value FROM attiod_meta WHERE key = 'gap_why'", why);
+}
+
+START_TEST(rotating_makes_the_other_slots_webhook_before_the_old_one_goes)
+{
+    static const char *const urls[] = { URL, URL "/a", URL "/b", URL "/a" };
+    use_attio();
+    have_a_run();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(gap_is("the webhook was missing"));
+    fixture_sql(&f, "DELETE FROM attiod_meta WHERE key = 'gap_why'");
+    for (unsigned i = 1; i < AD_LEN(urls); i++) {
+        f.sv.n = 0;
+        ck_assert_int_eq(run(ad_account_webhook_rotate), AD_OK);
+        ck_assert(op.created);
+        ck_assert_int_eq(op.found, AD_WEBHOOK_ACTIVE);
+        ck_assert_int_eq(op.status, AD_WEBHOOK_ACTIVE);
+        ck_assert_uint_eq(hooks_n, i + 1);
+        ck_assert_str_eq(hooks[i].url, urls[i]);
+        ck_assert_uint_eq(alive(), 1);
+        ck_assert_uint_eq(f.sv.n, 3);
+        ck_assert_str_eq(f.sv.requests[1].line, "POST /v2/webhooks");
+        ck_assert_ptr_nonnull(strstr(f.sv.requests[2].line, "DELETE"));
+        json_assert_at(ad_buf_str(&out), "data.created", "true");
+        ck_assert(gap_is("the webhook was rotated: what it had yet to repeat is gone"));
+        /* What the old one still has under way is taken. */
+        ck_assert(accepts(i) && accepts(i - 1));
+    }
+    ck_assert_int_eq(
+        fixture_i64(&f, "SELECT count(*) FROM attiod_webhook WHERE retired_at IS NULL"), 1);
+}
+END_TEST
+
+START_TEST(a_retired_secret_is_accepted_for_a_while_and_then_forgotten)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_int_eq(run(ad_account_webhook_rotate), AD_OK);
+    reopen(); /* also by the next process */
+    ck_assert(accepts(0) && accepts(1));
+    world_advance(&f.w, AD_WEBHOOK_RETIRED_MS - 60000);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(accepts(0));
+    world_advance(&f.w, 120000);
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(!accepts(0) && accepts(1));
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_webhook"), 1);
+    ck_assert_uint_eq(alive(), 1);
+}
+END_TEST
+
+/* As a process that was killed between two steps left it. */
+START_TEST(a_rotation_cut_off_is_finished_by_whoever_comes_next)
+{
+    static const verb verbs[] = { ad_account_webhook_ensure, ad_account_webhook_rotate };
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    for (unsigned i = 0; i < AD_LEN(verbs); i++) {
+        unsigned n = current() + 1;
+        /* The new one is stored, the old one not deleted. */
+        ck_assert_int_eq(run(ad_account_webhook_rotate), AD_OK);
+        unsigned m = hooks_n - 1; /* the new one */
+        hooks[n - 1].deleted = false;
+        fixture_sql(&f, "UPDATE attiod_webhook SET retired_at = NULL");
+        reopen();
+        ck_assert_uint_eq(alive(), 2);
+        enum ad_err finished = run(verbs[i]);
+        ck_assert_msg(finished == AD_OK, "%u: %s", i, op.info.msg);
+        ck_assert(!op.created);
+        ck_assert_uint_eq(hooks_n, m + 1);
+        ck_assert(hooks[n - 1].deleted && !hooks[m].deleted);
+        ck_assert(accepts(n - 1) && accepts(m));
+        /* Deleted at Attio, but not retired here. */
+        fixture_sql(&f, "UPDATE attiod_webhook SET retired_at = NULL");
+        reopen();
+        ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+        ck_assert(!op.created);
+        ck_assert_int_eq(
+            fixture_i64(&f, "SELECT count(*) FROM attiod_webhook WHERE retired_at IS NULL"), 1);
+        /* Made, its secret lost: only a rotation makes another one. */
+        create_reply = "{\"data\":{\"id\":";
+        ck_assert_int_eq(run(ad_account_webhook_rotate), AD_ERR_PROTOCOL);
+        create_reply = NULL;
+        reopen();
+        ck_assert_uint_eq(alive(), 2);
+        enum ad_err err = run(verbs[i]);
+        ck_assert_msg(err == AD_OK, "%s", op.info.msg);
+        ck_assert(op.created == (verbs[i] == ad_account_webhook_rotate));
+        ck_assert_uint_eq(alive(), 1);
+        ck_assert(accepts(current()));
+        ck_assert_int_eq(
+            fixture_i64(&f, "SELECT count(*) FROM attiod_meta WHERE key = 'webhook_creating'"), 0);
+    }
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_healed_and_may_have_made_a_gap)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_int_eq(op.found, AD_WEBHOOK_MISSING);
+    ck_assert_int_eq(fixture_i64(&f, NO_RUN), 0); /* there is nothing yet that could have one */
+    have_a_run();
+    /* Degraded: it receives. */
+    hooks[0].status = "degraded";
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.found == AD_WEBHOOK_DEGRADED && op.status == AD_WEBHOOK_DEGRADED && !op.created);
+    ck_assert_int_eq(fixture_i64(&f, NO_RUN), 0);
+    /* Inactive: nobody knows how to wake one. */
+    hooks[0].status = "inactive";
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.found == AD_WEBHOOK_INACTIVE && op.status == AD_WEBHOOK_ACTIVE && op.created);
+    ck_assert(gap_is("the webhook was inactive"));
+    ck_assert(hooks[0].deleted && !hooks[1].deleted);
+    /* Missing: deleted in Attio's settings. */
+    hooks[1].deleted = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.found == AD_WEBHOOK_MISSING && op.created);
+    ck_assert(gap_is("the webhook was missing"));
+    ck_assert_str_eq(hooks[2].url, URL);
+    ck_assert_int_eq(
+        fixture_i64(&f, "SELECT count(*) FROM attiod_webhook WHERE retired_at IS NULL"), 1);
+    /* Other subscriptions. */
+    hooks[2].events_n = 3;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert(op.found == AD_WEBHOOK_ALTERED && op.status == AD_WEBHOOK_ACTIVE && !op.created);
+    ck_assert(gap_is("the webhook had other subscriptions"));
+    ck_assert_uint_eq(alive(), 1);
+}
+END_TEST
+
+START_TEST(full_slots_are_emptied_first)
+{
+    use_attio();
+    hook_add(URL);
+    hook_add(URL "/a");
+    hook_add(URL "/b");
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_ERR_CONFLICT);
+    ck_assert_int_eq(op.status, AD_WEBHOOK_SECRET_UNKNOWN);
+    op.replace = true;
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(alive(), 1);
+    ck_assert(accepts(3));
+}
+END_TEST
+
+static bool done_2;
+
+static void on_op_2(struct ad_account_op *o)
+{
+    (void)o;
+    ck_assert(done); /* the first one is through */
+    done_2 = true;
+}
+
+START_TEST(changes_run_one_after_the_other)
+{
+    struct ad_account_op second = { .cb = on_op_2, .url = AD_STR(URL) };
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    done = done_2 = false;
+    ck_assert_int_eq(ad_account_webhook_rotate(account, &op), AD_OK);
+    ck_assert_int_eq(ad_account_webhook_ensure(account, &second), AD_OK);
+    for (int i = 0; !done_2 && i < 2000; i++) {
+        world_advance(&f.w, 10);
+    }
+    ck_assert(done_2);
+    ck_assert_int_eq(op.err, AD_OK);
+    ck_assert_int_eq(second.err, AD_OK);
+    ck_assert_uint_eq(made, 2);
+    ck_assert_uint_eq(alive(), 1);
+    ck_assert(!second.created);
+}
+END_TEST
+
+START_TEST(stopping_ends_those_in_line_too)
+{
+    struct ad_account_op second = { .cb = on_op_2, .url = AD_STR(URL) };
+    scripted_do(&f.sv, ACT_HANG);
+    done = done_2 = false;
+    ck_assert_int_eq(ad_account_webhook_rotate(account, &op), AD_OK);
+    ck_assert_int_eq(ad_account_webhook_ensure(account, &second), AD_OK);
+    world_until_count(&f.w, &f.sv.n, 1);
+    op.cb = on_op;
+    ad_client_stop(f.client);
+    for (int i = 0; !(done && second.impl == NULL) && i < 100; i++) {
+        world_advance(&f.w, 1);
+    }
+    ck_assert_int_eq(op.err, AD_ERR_CANCELED);
+    ck_assert_int_eq(second.err, AD_ERR_CLOSED);
+}
+END_TEST
+
+START_TEST(no_memory_at_any_place_of_a_rotation)
+{
+    use_attio();
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    for (size_t n = 0; n < 120 && hooks_n < HOOKS - 2; n++) {
+        heap_fail(n, 1);
+        (void)run(ad_account_webhook_rotate);
+        heap_fail(0, 0);
+        f.sv.n = 0;
+        unsigned good = 0;
+        for (unsigned i = 0; i < hooks_n; i++) {
+            good += !hooks[i].deleted && accepts(i);
+        }
+        ck_assert_uint_ge(good, 1); /* at no time is there none that we take */
+    }
+    ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
+    ck_assert_uint_eq(alive(), 1);
 }
 END_TEST
 
@@ -852,6 +1125,14 @@ static Suite *suite(void)
     tcase_add_test(tc, all_pages_are_looked_at);
     tcase_add_test(tc, what_a_crash_left_behind_is_replaced_without_asking);
     tcase_add_test(tc, a_webhook_whose_secret_cannot_be_stored_is_deleted_again);
+    tcase_add_test(tc, rotating_makes_the_other_slots_webhook_before_the_old_one_goes);
+    tcase_add_test(tc, a_retired_secret_is_accepted_for_a_while_and_then_forgotten);
+    tcase_add_test(tc, a_rotation_cut_off_is_finished_by_whoever_comes_next);
+    tcase_add_test(tc, what_is_wrong_is_healed_and_may_have_made_a_gap);
+    tcase_add_test(tc, full_slots_are_emptied_first);
+    tcase_add_test(tc, changes_run_one_after_the_other);
+    tcase_add_test(tc, stopping_ends_those_in_line_too);
+    tcase_add_test(tc, no_memory_at_any_place_of_a_rotation);
     tcase_add_test(tc, the_list_says_which_are_ours);
     tcase_add_test(tc, a_list_of_garbage_is_an_error);
     tcase_add_test(tc, a_webhook_of_ours_is_deleted_there_and_here);

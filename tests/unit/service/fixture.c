@@ -408,6 +408,7 @@ static void fill_opts(struct service_fixture *s)
     s->opts.secrets = s->secrets;
     s->opts.sync_state = s->sync_state;
     s->opts.versions = s->versions;
+    s->opts.store = s->f.store;
     s->opts.store_failing = store_failing;
     s->opts.store_ctx = s;
     s->opts.seed = 7;
