@@ -90,9 +90,9 @@ struct ad_account_op {
     /* result */
     enum ad_err err;
     struct ad_errinfo info;
-    bool created;                   /* ensure, rotate */
-    enum ad_webhook_status found;   /* ensure, rotate: as it was */
-    enum ad_webhook_status status;  /* and is now; UNCHECKED when that could not be learnt */
+    bool created;                  /* ensure, rotate */
+    enum ad_webhook_status found;  /* ensure, rotate: as it was */
+    enum ad_webhook_status status; /* and is now; UNCHECKED when that could not be learnt */
     /* private */
     void *impl;
 };

@@ -4,7 +4,7 @@
  *   noted   why, in SQL, before anything is done about the cause, so that no crash forgets it
  *   armed   the cause is gone: only runs that began after this one number count (run ids are
  *           versions, attio/version.h; earlier runs may have passed what changed later)
- *   closed  every object that had a run since has had a complete one
+ *   closed  everything that had a run since, and ever had a complete one, has had another such
  *
  * One at a time: what is noted while one is open takes its place and must be armed anew. */
 #ifndef AD_ATTIO_GAP_H

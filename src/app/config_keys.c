@@ -506,7 +506,8 @@ const struct ad_config_key ad_config_keys[] = {
         .def = "24",
         .min = 0,
         .max = 8760,
-        .doc = "After so long without us everything is synced: Attio may have given up deliveries; 0: never",
+        .doc = "After so long without us everything is synced: Attio may have given up deliveries; "
+               "0: never",
     },
     {
         .file = "dispatch.windowMax",

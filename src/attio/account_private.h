@@ -82,7 +82,7 @@ struct ad_account_impl {
     struct ad_listed_webhook *kept;   /* the one that is ours in the end */
     struct ad_listed_webhook *doomed; /* being deleted */
     char target[AD_URL_BYTES];        /* of the one being made */
-    struct ad_known_webhook *fresh; /* memory for the webhook being made */
+    struct ad_known_webhook *fresh;   /* memory for the webhook being made */
     struct ad_str workspace_id, workspace_slug;
 };
 

@@ -16,7 +16,7 @@ const struct ad_sql ad__gap_unarm_sql = {
     .sqlite = "DELETE FROM attiod_meta WHERE key = 'gap_after'",
 };
 /* $1: why, $2: what counts as silent. The unarming goes by the same condition, so it comes first. */
-#define IS_SILENT                                                               \
+#define IS_SILENT \
     "EXISTS (SELECT 1 FROM attiod_meta WHERE key = 'alive_at' AND CAST(value AS INTEGER) < "
 static const struct ad_sql silent_unarm_sql = {
     .sqlite = "DELETE FROM attiod_meta WHERE key = 'gap_after' AND " IS_SILENT "$1)",
@@ -31,14 +31,17 @@ static const struct ad_sql alive_sql = {
     .sqlite = "INSERT INTO attiod_meta (key, value) VALUES ('alive_at', $1)"
               " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
 };
-/* $1: the number of the phase "done". */
+/* $1: the number of the phase "done". What never had a complete run (a scope is missing) need not
+ * have one now; but some run must be complete. */
 static const struct ad_sql close_sql = {
     .sqlite =
         "DELETE FROM attiod_meta WHERE key IN ('gap_why', 'gap_after') AND EXISTS ("
         " SELECT 1 FROM attiod_meta AS m WHERE m.key = 'gap_after'"
-        " AND EXISTS (SELECT 1 FROM attiod_sync_run AS r WHERE r.id > CAST(m.value AS INTEGER))"
+        " AND EXISTS (SELECT 1 FROM attiod_sync_run AS r WHERE r.id > CAST(m.value AS INTEGER)"
+        " AND r.phase = $1)"
         " AND NOT EXISTS (SELECT 1 FROM attiod_sync_run AS r WHERE r.id > CAST(m.value AS INTEGER)"
-        " GROUP BY r.object_id HAVING max(r.phase = $1) = 0))",
+        " GROUP BY r.object_id HAVING max(r.phase = $1) = 0 AND EXISTS (SELECT 1"
+        " FROM attiod_sync_run AS o WHERE o.object_id = r.object_id AND o.phase = $1)))",
 };
 static const struct ad_sql arm_sql = {
     .sqlite = "INSERT INTO attiod_meta (key, value) SELECT 'gap_after', $1"

@@ -96,7 +96,8 @@ static enum ad_err write_ensured(struct ad_account_impl *impl)
 static void ensured(struct ad_account_impl *impl)
 {
     enum ad_err err = impl->op->out ? write_ensured(impl) : AD_OK;
-    impl->op->status = impl->op->created ? AD_WEBHOOK_ACTIVE : ad__webhook_status(impl->op, impl->kept);
+    impl->op->status =
+        impl->op->created ? AD_WEBHOOK_ACTIVE : ad__webhook_status(impl->op, impl->kept);
     if (err) {
         ad__account_end_with(impl, err, "no room for the answer");
         return;
@@ -340,7 +341,8 @@ static void on_changed(struct ad_account_impl *impl)
         err = AD_ERR_PROTOCOL;
     }
     if (err) {
-        ad__account_end_with(impl, err, "Attio's answer shows other subscriptions than it was given");
+        ad__account_end_with(impl, err,
+                             "Attio's answer shows other subscriptions than it was given");
         return;
     }
     impl->kept = w;
@@ -479,9 +481,8 @@ static bool find_slot(struct ad_account_impl *impl)
 
 static bool needs_new(const struct ad_account_impl *impl)
 {
-    return !impl->op->created &&
-           (!impl->kept || impl->rotate ||
-            ad__webhook_status(impl->op, impl->kept) == AD_WEBHOOK_INACTIVE);
+    return !impl->op->created && (!impl->kept || impl->rotate ||
+                                  ad__webhook_status(impl->op, impl->kept) == AD_WEBHOOK_INACTIVE);
 }
 
 static enum ad_err do_next(struct ad_account_impl *impl)

@@ -145,6 +145,17 @@ static struct ad_str keep_str(struct ad_account_impl *impl, const struct ad_json
     return s.p ? ad_arena_str(&impl->keep, s) : AD_STR("");
 }
 
+/* Whoever answers null with an object without conditions means the same. */
+static bool has_conditions(const struct ad_json *filter)
+{
+    AD_JSON_FOREACH (part, filter) {
+        if (!ad_json_is(part, AD_JSON_ARRAY) || part->count > 0) {
+            return true;
+        }
+    }
+    return filter && !ad_json_is(filter, AD_JSON_NULL) && !ad_json_is(filter, AD_JSON_OBJECT);
+}
+
 static bool read_events(struct ad_account_impl *impl, const struct ad_json *subscriptions,
                         struct ad_listed_webhook *w)
 {
@@ -154,8 +165,7 @@ static bool read_events(struct ad_account_impl *impl, const struct ad_json *subs
         return false;
     }
     AD_JSON_FOREACH (s, subscriptions) {
-        const struct ad_json *filter = ad_json_get(s, "filter");
-        w->filtered = w->filtered || (filter && !ad_json_is(filter, AD_JSON_NULL));
+        w->filtered = w->filtered || has_conditions(ad_json_get(s, "filter"));
         w->events[w->events_n] = keep_str(impl, ad_json_get(s, "event_type"));
         if (!w->events[w->events_n++].p) {
             return false;

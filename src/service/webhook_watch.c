@@ -29,7 +29,7 @@ struct ad_watch {
     bool open;
     int64_t after; /* as armed */
     char why[128];
-    unsigned syncs; /* begun for this gap */
+    unsigned syncs;   /* begun for this gap */
     uint64_t sync_ms; /* not before this is another begun */
     struct ad_gauge *g_status[AD_WEBHOOK_STATUSES], *g_gap;
     struct ad_counter *c_healed, *c_syncs;
@@ -88,7 +88,7 @@ static void begin_sync(struct ad_watch *w)
     if (ad__sync_active(w->s->sync) > 0 || now < w->sync_ms) {
         return;
     }
-    enum ad_err err = ad_service_sync_all(w->s, &runs, &info);
+    enum ad_err err = ad_service_sync_all(w->s, false, &runs, &info);
     if (err) {
         ad_log(AD_LOG_WARN, "gap_sync_not_begun", AD_KC("why", w->why), AD_KE("error", err),
                AD_KC("detail", info.msg));
@@ -295,8 +295,9 @@ void ad__watch_write(const struct ad_watch *w, struct ad_json_writer *out)
 enum ad_err ad__watch_open(struct ad_service *s, struct ad_watch **out)
 {
     static const char *const labels[AD_WEBHOOK_STATUSES] = {
-        "status=\"unchecked\"", "status=\"active\"",  "status=\"degraded\"",       "status=\"inactive\"",
-        "status=\"altered\"",   "status=\"missing\"", "status=\"secret_unknown\"",
+        "status=\"unchecked\"",      "status=\"active\"",  "status=\"degraded\"",
+        "status=\"inactive\"",       "status=\"altered\"", "status=\"missing\"",
+        "status=\"secret_unknown\"",
     };
     struct ad_metrics *m = s->o.metrics;
     struct ad_watch *w = ad_zalloc(sizeof(*w));
@@ -309,8 +310,9 @@ enum ad_err ad__watch_open(struct ad_service *s, struct ad_watch **out)
                                          "1 for what our webhook at Attio is.");
     }
     w->g_status[AD_WEBHOOK_UNCHECKED]->v = 1;
-    w->g_gap = ad_metric_gauge(m, "attiod_webhook_gap", NULL,
-                               "1 while events may be missing and no full sync has made up for it.");
+    w->g_gap =
+        ad_metric_gauge(m, "attiod_webhook_gap", NULL,
+                        "1 while events may be missing and no full sync has made up for it.");
     w->c_healed = ad_metric_counter(m, "attiod_webhook_healed_total", NULL,
                                     "Times our webhook was made anew or changed back.");
     w->c_syncs = ad_metric_counter(m, "attiod_gap_syncs_total", NULL,

@@ -140,6 +140,10 @@ static void write_hook(struct ad_json_writer *j, const struct hook *h, bool secr
         ad_json_key(j, "filter");
         if (h->filtered) {
             ad_json_obj(j);
+            ad_json_key(j, "$and");
+            ad_json_arr(j);
+            ad_json_w_i64(j, 1);
+            ad_json_end(j);
             ad_json_end(j);
         } else {
             ad_json_w_null(j);

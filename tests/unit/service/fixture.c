@@ -194,9 +194,14 @@ static void answer_hooks(struct service_fixture *s, const struct request *r, str
             "{\"id\":{\"workspace_id\":\"" WORKSPACE "\","
             "\"webhook_id\":\"22222222-0000-4000-8000-000000000001\"},"
             "\"target_url\":\"https://hooks.example.com/webhooks/attio\","
-            "\"status\":\"active\",\"subscriptions\":[],%s"
-            "\"created_at\":\"2026-01-01T00:00:00.000000000Z\"}",
+            "\"status\":\"active\",%s\"created_at\":\"2026-01-01T00:00:00.000000000Z\","
+            "\"subscriptions\":[",
             made ? "\"secret\":\"another-secret\"," : "");
+        for (size_t i = 0; i < ad_event_types_n; i++) {
+            ADD(&p, "%s{\"event_type\":\"%s\",\"filter\":null}", i ? "," : "",
+                ad_event_types[i].name);
+        }
+        ADD(&p, "]}");
     }
     ADD(&p, "%s}", list ? "]" : "");
 }
