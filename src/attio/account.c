@@ -93,6 +93,12 @@ enum ad_err ad__account_change(struct ad_account_impl *impl,
     return start(impl);
 }
 
+static void on_turn(struct ad_timer *timer)
+{
+    struct ad_account_impl *impl = ad_container_of(timer, struct ad_account_impl, timer);
+    ad__account_or_finish(impl, impl->start(impl));
+}
+
 /* The next in line gets the turn before anybody is called back: a callback may ask for more, or
  * close the account when nobody is in line. */
 static struct ad_account_impl *pass_turn(struct ad_account_impl *impl)
@@ -113,10 +119,10 @@ void ad__account_finish(struct ad_account_impl *impl)
     struct ad_account_op *op = impl->op;
     struct ad_account_impl *next = pass_turn(impl);
     (void)ad__account_drop(impl, AD_OK);
-    op->cb(op);
     if (next) {
-        ad__account_or_finish(next, next->start(next));
+        ad_timer_start(next->account->client->opts.timers, &next->timer, 0, on_turn);
     }
+    op->cb(op);
 }
 
 void ad__account_or_finish(struct ad_account_impl *impl, enum ad_err err)

@@ -53,6 +53,7 @@ struct ad_listed_webhook {
     bool filtered; /* some subscription has a filter */
     bool known, ours, in_slot;
     bool lost; /* made by us, its secret lost with a crash */
+    bool gone; /* deleted meanwhile */
 };
 
 struct ad_account_impl {
@@ -73,8 +74,8 @@ struct ad_account_impl {
     bool asked_twice; /* identify */
     void (*listed_then)(struct ad_account_impl *impl);
     bool rotate;
-    struct ad_timer overlap;
-    bool turn; /* among those that change webhooks */
+    struct ad_timer timer; /* its turn comes; the overlap of a rotation */
+    bool turn;             /* among those that change webhooks */
     enum ad_err (*start)(struct ad_account_impl *impl);
     struct ad_list link; /* account->waiting */
     struct ad_list listed;

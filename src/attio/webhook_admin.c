@@ -95,6 +95,7 @@ static enum ad_err write_ensured(struct ad_account_impl *impl)
 
 static void ensured(struct ad_account_impl *impl)
 {
+    AD_ASSERT(impl->kept);
     enum ad_err err = impl->op->out ? write_ensured(impl) : AD_OK;
     impl->op->status =
         impl->op->created ? AD_WEBHOOK_ACTIVE : ad__webhook_status(impl->op, impl->kept);
@@ -153,7 +154,7 @@ static void on_doomed_retired(struct ad_account_impl *impl)
     if (w->lost) {
         impl->account->creating[0] = '\0';
     }
-    ad_list_remove(&w->link);
+    w->gone = true;
     next(impl);
 }
 
@@ -220,7 +221,7 @@ static void on_undone(struct ad_account_impl *impl)
 
 static void on_overlap(struct ad_timer *timer)
 {
-    next(ad_container_of(timer, struct ad_account_impl, overlap));
+    next(ad_container_of(timer, struct ad_account_impl, timer));
 }
 
 static void on_stored(struct ad_account_impl *impl)
@@ -240,7 +241,7 @@ static void on_stored(struct ad_account_impl *impl)
     ad_log(AD_LOG_INFO, "webhook_made", AD_KS("webhook_id", impl->kept->id),
            AD_KC("target_url", impl->target));
     if (impl->rotate) {
-        ad_timer_start(a->client->opts.timers, &impl->overlap, AD_WEBHOOK_OVERLAP_MS, on_overlap);
+        ad_timer_start(a->client->opts.timers, &impl->timer, AD_WEBHOOK_OVERLAP_MS, on_overlap);
     } else {
         next(impl);
     }
@@ -443,8 +444,8 @@ static enum ad_err expire(struct ad_account_impl *impl)
 static bool is_free(const struct ad_account_impl *impl, const char *slot)
 {
     AD_LIST_FOREACH (it, &impl->listed) {
-        if (ad_str_eq(ad_container_of(it, struct ad_listed_webhook, link)->target_url,
-                      ad_str_c(slot))) {
+        const struct ad_listed_webhook *w = ad_container_of(it, struct ad_listed_webhook, link);
+        if (!w->gone && ad_str_eq(w->target_url, ad_str_c(slot))) {
             return false;
         }
     }
@@ -457,7 +458,7 @@ static struct ad_listed_webhook *next_doomed(const struct ad_account_impl *impl)
     struct ad_listed_webhook *doomed = NULL;
     AD_LIST_FOREACH (it, &impl->listed) {
         struct ad_listed_webhook *w = ad_container_of(it, struct ad_listed_webhook, link);
-        if (w != impl->kept && w->in_slot) {
+        if (w != impl->kept && w->in_slot && !w->gone) {
             if (w->lost) {
                 return w;
             }
