@@ -154,11 +154,23 @@ static const char merge_table[] = "CREATE TABLE attiod_merge ("
                                   " merged_at INTEGER NOT NULL,"
                                   " PRIMARY KEY (workspace_id, object_id, old_id)) WITHOUT ROWID;";
 
+/* seq is never used twice, because the newest row is never pruned. `change`: enum ad_change; `at`: the
+ * row's _synced_at; `fields` of UPDATED: mirror_feed.c. Written by triggers on the tables. */
+static const char change_table[] = "CREATE TABLE attiod_change ("
+                                   " seq INTEGER PRIMARY KEY,"
+                                   " object_id TEXT NOT NULL,"
+                                   " record_id TEXT NOT NULL,"
+                                   " at TEXT NOT NULL,"
+                                   " change INTEGER NOT NULL,"
+                                   " fields TEXT,"
+                                   " merged_into TEXT);";
+
 /* One row a version; each part of it is a constant script. */
 #define PARTS_MAX 12
 static const char *const migrations[][PARTS_MAX] = {
     { other_tables, inbox_tables, schema_tables, sync_tables },
-    { compatible_2, webhook_columns, list_table, mirror_columns, audit_table, merge_table },
+    { compatible_2, webhook_columns, list_table, mirror_columns, change_table, audit_table,
+      merge_table },
 };
 #define CURRENT ((int)AD_LEN(migrations))
 

@@ -2,6 +2,7 @@
  *
  *   mirror_kind.c    what each kind of thing is in SQL: names of table, view and key, fixed columns
  *   mirror_value.c   what each attribute type is in SQL; values out of a record
+ *   mirror_feed.c    the change feed's triggers and fields; reading it: mirror_change.c
  *   mirror_shape.c   an object's columns, names and statements, worked out from the schema
  *   mirror_table.c   bringing table and views to that shape
  *   mirror_backfill.c  and the rows that were there before
@@ -12,6 +13,7 @@
 
 #include "attio/mirror.h"
 #include "base/arena.h"
+#include "base/json_write.h"
 #include "infra/store.h"
 
 /* --- Types --- */
@@ -34,14 +36,14 @@ const struct ad_type_shape *ad__type_shape(enum ad_attr_type t);
 /* --- Kinds --- */
 
 struct ad_kind_shape {
-    const char *table, *view; /* before the id and the slug where there are many; or all of it */
-    bool many;
+    const char *table, *view;   /* before the id and the slug where there are many; or all of it */
     const char *key, *key_path; /* its own id: the column, and where it stands in Attio's JSON */
     const char *values;         /* key of the values by slug; NULL: it has none */
     const char *created_at;     /* where the time stands that it is sorted by, else "created_at" */
     const char *parent;         /* column with the record it hangs on; NULL: on none or many */
     const struct ad_property *fixed; /* columns that need no attribute */
     unsigned fixed_n;
+    bool many;
 };
 const struct ad_kind_shape *ad__kind_shape(enum ad_kind kind);
 
@@ -74,6 +76,7 @@ enum {
     AD_SHAPE_BACKFILL,
     AD_SHAPE_ROWS,
     AD_SHAPE_PRUNE,
+    AD_SHAPE_FEED_VALUES,
     AD_SHAPE_STATEMENTS
 };
 /* Values of the upsert before those of the columns. */
@@ -95,6 +98,7 @@ struct ad_shape {
     struct ad_arena arena;
     uint64_t generation, names_generation; /* of the object and the schema it was made from */
     const struct ad_kind_shape *kind;
+    struct ad_str object_id;
     struct ad_str table; /* "attiod_o_..." */
     struct ad_str view, live_view;
     struct ad_column *columns; /* the kind's fixed ones first */
@@ -103,7 +107,8 @@ struct ad_shape {
     unsigned slots_n;
     struct ad_sql sql[AD_SHAPE_STATEMENTS];
     struct ad_buf views; /* CREATE VIEW ...; both */
-    char digest[65];     /* of all of it: equal means that table and views are as they should be */
+    struct ad_buf triggers;
+    char digest[65]; /* of all of it: equal means that table and views are as they should be */
     /* giving the statements back */
     struct ad_store *store;
     unsigned forgotten;
@@ -114,6 +119,14 @@ AD_MUST_CHECK enum ad_err ad__shape_new(const struct ad_schema *schema, const st
 /* Gives the statements back to the store, then frees. */
 void ad__shape_drop(struct ad_shape *shape, struct ad_store *store);
 void ad__shape_free(struct ad_shape *shape);
+
+/* The script that makes the triggers anew; the statement that gives (own id, fields) of those of the
+ * ids in $1 that are not deleted. Failure sticks to the buffer. */
+void ad__feed_triggers(const struct ad_shape *shape, struct ad_buf *b);
+void ad__feed_values(struct ad_buf *b, const struct ad_shape *shape);
+/* Fields as a JSON object: name to value, or to {"old", "new"}. False: they are not what the triggers
+ * write. */
+AD_MUST_CHECK bool ad__feed_write(struct ad_json_writer *w, struct ad_str fields, bool changed);
 
 /* Quoted for SQL: identifier "x", literal 'x'. */
 void ad__sql_ident(struct ad_buf *b, struct ad_str name);

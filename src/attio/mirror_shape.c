@@ -534,11 +534,17 @@ static enum ad_err make_statements(struct ad_shape *shape)
 {
     static void (*const makers[AD_SHAPE_STATEMENTS])(struct ad_buf * b,
                                                      const struct ad_shape *shape) = {
-        [AD_SHAPE_UPSERT] = put_upsert,         [AD_SHAPE_TOMBSTONE] = put_tombstone,
-        [AD_SHAPE_EXISTING] = put_existing,     [AD_SHAPE_SCAN] = put_scan,
-        [AD_SHAPE_SCAN_RANGE] = put_scan_range, [AD_SHAPE_TOMBSTONES] = put_tombstones,
-        [AD_SHAPE_CHILDREN] = put_children,     [AD_SHAPE_COUNT] = put_count,
-        [AD_SHAPE_BACKFILL] = put_backfill,     [AD_SHAPE_ROWS] = put_rows,
+        [AD_SHAPE_UPSERT] = put_upsert,
+        [AD_SHAPE_TOMBSTONE] = put_tombstone,
+        [AD_SHAPE_EXISTING] = put_existing,
+        [AD_SHAPE_SCAN] = put_scan,
+        [AD_SHAPE_SCAN_RANGE] = put_scan_range,
+        [AD_SHAPE_TOMBSTONES] = put_tombstones,
+        [AD_SHAPE_CHILDREN] = put_children,
+        [AD_SHAPE_COUNT] = put_count,
+        [AD_SHAPE_BACKFILL] = put_backfill,
+        [AD_SHAPE_ROWS] = put_rows,
+        [AD_SHAPE_FEED_VALUES] = ad__feed_values,
         [AD_SHAPE_PRUNE] = put_prune,
     };
     struct ad_buf b;
@@ -563,7 +569,7 @@ static enum ad_err make_digest(struct ad_shape *shape)
 {
     struct ad_buf b;
     uint8_t sum[AD_SHA256_SIZE];
-    ad_buf_init(&b, 2 * SQL_MAX);
+    ad_buf_init(&b, 3 * SQL_MAX);
     put(&b, LAYOUT);
     put_upsert(&b, shape);
     for (unsigned i = 0; i < shape->columns_n; i++) {
@@ -572,6 +578,7 @@ static enum ad_err make_digest(struct ad_shape *shape)
         ad_buf_fmt(&b, " %d%s", (int)c->kind, many ? "+" : "");
     }
     ad_buf_put(&b, ad_buf_str(&shape->views));
+    ad_buf_put(&b, ad_buf_str(&shape->triggers));
     enum ad_err err = ad_buf_status(&b);
     if (!err) {
         ad_sha256(ad_buf_str(&b), sum);
@@ -601,15 +608,21 @@ enum ad_err ad__shape_new(const struct ad_schema *schema, const struct ad_object
     }
     ad_arena_init(&shape->arena, ARENA_MAX);
     ad_buf_init(&shape->views, SQL_MAX);
+    ad_buf_init(&shape->triggers, SQL_MAX);
     shape->generation = o->generation;
     shape->names_generation = ad_schema_names_generation(schema);
     shape->kind = ad__kind_shape(o->kind);
+    shape->object_id = o->id;
     shape->table = shape->kind->many ? physical(&shape->arena, shape->kind->table, o->id, 0, NULL)
                                      : ad_str_c(shape->kind->table);
     enum ad_err err = shape->table.p ? AD_OK : AD_ERR_NOMEM;
     err = err ? err : view_names(schema, o, shape);
     err = err ? err : make_columns(shape, o);
     err = err ? err : make_names(shape);
+    if (!err) {
+        ad__feed_triggers(shape, &shape->triggers);
+        err = ad_buf_status(&shape->triggers);
+    }
     err = err ? err : make_statements(shape);
     err = err ? err : make_digest(shape);
     if (err) {
@@ -625,6 +638,7 @@ void ad__shape_free(struct ad_shape *shape)
     if (shape) {
         ad_arena_fini(&shape->arena);
         ad_buf_fini(&shape->views);
+        ad_buf_fini(&shape->triggers);
         ad_free(shape);
     }
 }

@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "mirror_private.h"
 
-#define SCRIPT_MAX ((size_t)2 << 20)
+#define SCRIPT_MAX ((size_t)4 << 20)
 #define COLUMNS_MAX 4000
 /* Since when a full sync is needed: not; one at any time, as nothing is there yet; or a time. */
 enum { NEVER = -1, EVER = 0 };
@@ -236,6 +236,7 @@ static enum ad_err submit_script(struct ad_mirror_table *t, int64_t resync_at)
 {
     struct ad_buf *b = &t->script;
     put_views(b, t);
+    ad_buf_put(b, ad_buf_str(&t->next->triggers));
     put_slots(b, t);
     enum ad_err err = put_note(b, t, resync_at);
     err = err ? err : ad_buf_status(b);

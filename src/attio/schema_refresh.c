@@ -438,7 +438,7 @@ static enum ad_err read_object(struct ad_refresh *r, enum ad_kind kind, const st
         return AD_ERR_PROTOCOL;
     }
     const struct ad_json *parents = list ? ad_json_get(v, "parent_object") : NULL;
-    o->parents = ad_json_is(parents, AD_JSON_ARRAY) ? parents->raw : AD_STR_NONE;
+    o->parents = parents && ad_json_is(parents, AD_JSON_ARRAY) ? parents->raw : AD_STR_NONE;
     o->slug = o->slug.n ? o->slug : o->id;
     enum ad_err err = keep_listed(r, &o->id);
     err = err ? err : keep_listed(r, &o->workspace_id);

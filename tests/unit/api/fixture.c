@@ -100,6 +100,16 @@ enum ad_err ad_service_events_discard(struct ad_service *s, struct ad_events_que
     return events("discard", e);
 }
 
+enum ad_err ad_service_changes(struct ad_service *s, struct ad_changes_query *c)
+{
+    (void)s;
+    keep(the_double.object, sizeof(the_double.object), c->object);
+    the_double.after = c->after;
+    the_double.limit = c->limit;
+    c->next = the_double.next_before;
+    return ask("changes", &c->q.info, end, &c->q);
+}
+
 enum ad_err ad_service_sync_list(struct ad_service *s, struct ad_service_query *q)
 {
     (void)s;

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "service/audit.h"
 #include "service/backup.h"
+#include "service/changes.h"
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"
@@ -27,6 +28,8 @@ struct double_service {
     bool dry_run; /* of a sync */
     enum ad_health health;
     int64_t next_before, changed;
+    int64_t after; /* of a question for changes */
+    unsigned limit;
     unsigned accepted, duplicate;
     enum ad_err audit_refuse, audit_fail; /* how beginning an entry ends */
     struct ad_audited *begun;

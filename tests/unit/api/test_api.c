@@ -560,6 +560,53 @@ END_TEST
 
 /* --- Sync, webhooks ----------------------------------------------------------------------- */
 
+static void get(const char *target)
+{
+    internal_request("GET", target, NULL, NULL);
+    if (the_double.run) {
+        api_answer();
+    }
+}
+
+START_TEST(changes_are_read_from_a_cursor_and_always_give_the_next)
+{
+    the_double.json = "[{\"seq\":7}]";
+    the_double.next_before = 7;
+    get("/api/v1/changes");
+    ck_assert_uint_eq(got.status, 200);
+    json_assert(got_body(), "{'data': [{'seq': 7}], 'pagination': {'next_cursor': '7'}}");
+    ck_assert_int_eq(the_double.after, 0);
+    ck_assert_uint_eq(the_double.limit, 100);
+    get("/api/v1/changes?cursor=5&limit=500&object=people");
+    ck_assert_int_eq(the_double.after, 5);
+    ck_assert_uint_eq(the_double.limit, 500);
+    ck_assert_str_eq(the_double.object, "people");
+    get("/api/v1/changes?cursor=latest");
+    ck_assert_int_eq(the_double.after, -1);
+}
+END_TEST
+
+START_TEST(changes_that_cannot_be_read_say_why)
+{
+    the_double.fail = AD_ERR_NOTFOUND;
+    the_double.message = "changes up to 9 are kept no longer";
+    get("/api/v1/changes?cursor=5");
+    assert_problem(410, "notfound", "are kept no longer");
+    the_double.refuse = AD_ERR_NOTFOUND;
+    the_double.message = "no object 'x'";
+    get("/api/v1/changes?object=x");
+    assert_problem(404, "notfound", "no object");
+    static const char *const bad[] = { "cursor=-1", "cursor=x",   "limit=0",          "limit=501",
+                                       "since=1",   "object=%ff", "object=a&object=b" };
+    for (size_t i = 0; i < AD_LEN(bad); i++) {
+        char target[100];
+        (void)snprintf(target, sizeof(target), "/api/v1/changes?%s", bad[i]);
+        get(target);
+        ck_assert_msg(got.status == 400, "%s: %u", bad[i], got.status);
+    }
+}
+END_TEST
+
 START_TEST(a_sync_is_accepted_with_its_run)
 {
     internal_request("POST", "/api/v1/sync/people", NULL, NULL);
@@ -859,6 +906,8 @@ static Suite *api_suite(void)
         an_id_that_is_none_is_not_found,
         replay_by_filter_needs_a_filter,
         bodies_that_do_not_fit_are_named,
+        changes_are_read_from_a_cursor_and_always_give_the_next,
+        changes_that_cannot_be_read_say_why,
         a_sync_is_accepted_with_its_run,
         a_sync_of_everything_must_be_meant,
         a_sync_that_cannot_start_says_why,
