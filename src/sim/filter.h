@@ -59,6 +59,7 @@ struct ad_sim_query {
     size_t sorts_n;
     size_t limit, offset;
     struct ad_arena *arena;
+    uint64_t *looked_at; /* goes up by one for each record that was held against the query */
 };
 /* How much is asked of each record: a point a comparison, two more for a search within text, four
  * for each step of a path; two a sort. What the indexes answer is free. */

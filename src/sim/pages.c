@@ -95,7 +95,9 @@ static bool score_ok(struct ad_sim_call *c, const struct ad_sim_query *q)
 
 static void query_set(struct ad_sim_call *c)
 {
-    struct ad_sim_query q = { .store = c->store, .arena = c->arena };
+    struct ad_sim_query q = { .store = c->store,
+                              .arena = c->arena,
+                              .looked_at = &c->sim->trace.looked_at };
     c->scored = true;
     q.object = ad_sim_call_set(c, 0);
     if (q.object && query_parse(c, &q) && score_ok(c, &q)) {

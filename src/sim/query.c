@@ -151,6 +151,7 @@ static const struct ad_sim_record **gather_few(const struct ad_sim_query *q,
     *n = 0;
     for (size_t i = 0; i < keys_n; i++) {
         const struct ad_sim_record *r = look_up(q, a, keys[i]);
+        *q->looked_at += r != NULL;
         if (is_shown(r) && !has(found, *n, r) && (whole || ad_sim_filter_match(q->filter, r))) {
             found[(*n)++] = r;
         }
@@ -273,6 +274,7 @@ static const struct ad_sim_record **walk(const struct ad_sim_query *q, struct bo
     for (; i < count && *n < q->limit; i++) {
         const struct ad_sim_record *r =
             q->object->sorted[direction > 0 ? b.from + i : b.to - 1 - i];
+        ++*q->looked_at;
         if (!whole && !ad_sim_filter_match(q->filter, r)) {
             continue;
         }
@@ -290,6 +292,7 @@ static const struct ad_sim_record **gather_all(const struct ad_sim_query *q, str
 {
     const struct ad_sim_record **all = room(q, b.to - b.from);
     *n = 0;
+    *q->looked_at += b.to - b.from;
     for (size_t i = b.from; i < b.to; i++) {
         if (ad_sim_filter_match(q->filter, q->object->sorted[i])) {
             all[(*n)++] = q->object->sorted[i];
@@ -352,6 +355,7 @@ static const struct ad_sim_record **gather_top(const struct ad_sim_query *q, str
 {
     struct top t = { .query = *q, .cap = q->offset + q->limit };
     t.heap = room(q, t.cap);
+    *q->looked_at += b.to - b.from;
     for (size_t i = b.from; i < b.to; i++) {
         if (ad_sim_filter_match(q->filter, q->object->sorted[i])) {
             offer(&t, q->object->sorted[i]);

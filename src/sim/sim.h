@@ -70,7 +70,8 @@ struct ad_sim_trace {
         uint64_t n;
     } routes[AD_SIM_ROUTES_MAX];
     size_t routes_n;
-    uint64_t unknown; /* endpoints that do not exist */
+    uint64_t unknown;   /* endpoints that do not exist */
+    uint64_t looked_at; /* records held against queries */
     uint64_t in_flight, most_in_flight, most_in_second;
     /* a budget to hold the client to, besides Attio's limits; 0: none */
     uint64_t cap, interval_ms, concurrency;

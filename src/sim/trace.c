@@ -123,6 +123,7 @@ void ad_sim_trace_write(const struct ad_sim_trace *t, struct ad_json_writer *w)
     ad_json_f_i64(w, "reads", (int64_t)t->by_lane[AD_SIM_READ]);
     ad_json_f_i64(w, "writes", (int64_t)t->by_lane[AD_SIM_WRITE]);
     ad_json_f_i64(w, "unknown_endpoint", (int64_t)t->unknown);
+    ad_json_f_i64(w, "records_looked_at", (int64_t)t->looked_at);
     for (size_t i = 2; i < AD_LEN(classes); i++) {
         ad_json_f_i64(w, classes[i], (int64_t)t->by_status[i]);
     }

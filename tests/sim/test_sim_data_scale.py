@@ -67,6 +67,22 @@ class Large(SimTest):
         names = [r["values"]["name"][0]["last_name"] for r in self.query(sorts=sorts, limit=100)]
         self.assertEqual(names, sorted(names, reverse=True))
 
+    def looked_at(self, **body):
+        self.sim.control("POST", "/requests", {})
+        self.query(**body)
+        return self.sim.requests()["records_looked_at"]
+
+    def test_pages_in_the_order_of_creation_look_at_nothing_else(self):
+        people = self.query(limit=500, offset=2000)
+        since = people[0]["created_at"]
+        up, down = ([{"direction": d, "attribute": "created_at"}] for d in ("asc", "desc"))
+        for body in ({"filter": {"created_at": {"$gte": since}}, "sorts": up}, {"filter": {"created_at": {"$gte": since}}, "sorts": down},
+                     {"filter": {"created_at": {"$lt": since}}}, {"offset": 5000}, {"offset": 3000, "sorts": down}):
+            self.assertEqual(self.looked_at(limit=20, **body), 20, body)
+        self.assertEqual(self.looked_at(filter={"record_id": {"$in": self.ids(people)}}), 500)
+        self.assertEqual(self.looked_at(filter={"email_addresses": self.emails(people[3])[0]}), 1)
+        self.assertEqual(self.looked_at(filter={"job_title": "Nobody"}), 6000)
+
     def dump(self, query):
         status, answer = request(self.sim.port, "GET", "/_sim/state?" + query)
         self.assertEqual(status, 200)

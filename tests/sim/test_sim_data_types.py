@@ -351,6 +351,9 @@ if os.environ.get("ATTIO_OPENAPI"):
             self.hold("get", "/v2/{target}/{identifier}/attributes/{attribute}/statuses", self.ok("GET", self.path + "/stage/statuses"))
             self.hold("get", "/v2/{target}/{identifier}/attributes/{attribute}/options",
                       self.ok("GET", "/v2/objects/companies/attributes/categories/options"))
+            search = self.ok("POST", "/v2/objects/records/search", {"query": "", "objects": ["people", "companies", "deals"],
+                                                                    "request_as": {"type": "workspace"}})
+            self.hold("post", "/v2/objects/records/search", search)
             person = self.query(limit=1)[0]["id"]["record_id"]
             self.hold("get", "/v2/objects/{object}/records/{record_id}/attributes/{attribute}/values",
                       self.ok("GET", f"/v2/objects/people/records/{person}/attributes/name/values?show_historic=true"))
