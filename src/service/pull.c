@@ -129,8 +129,9 @@ void ad__want_absorb(struct source *s, struct want *w)
 
 static void job_begin(struct ad_pull_job *job, const struct ad_object *o)
 {
-    job->source = ad__source_get(job->pull, o);
-    struct want *own = ad__job_claim(job, job->source, ad_str_c(job->id));
+    struct ad_str id = ad_str_c(job->id);
+    job->source = ad__source_get(job->pull, o, id);
+    struct want *own = ad__job_claim(job, job->source, id);
     if (own) {
         job_follow(job, own);
     } else {

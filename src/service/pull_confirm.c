@@ -163,7 +163,11 @@ static void on_confirmed_applied(struct ad_mirror_op *op)
     struct want *w = s->confirming;
     s->confirming = NULL;
     ad__source_flight_clear(s);
-    if (w->behind) {
+    if (!w->seen) {
+        ad_log(AD_LOG_WARN, "pull_other_shown", AD_KS("object", s->object->slug),
+               AD_KC("asked_for", w->id));
+    }
+    if (w->behind || !w->seen) {
         ad__later(s, w);
     } else {
         ad__want_end(s, w);

@@ -79,7 +79,8 @@ static void on_children(struct ad_mirror_children *c)
         return;
     }
     for (size_t i = 0; i < c->ids_n; i++) {
-        AD_IGNORE(ad__job_claim(m->job, ad__source_get(p, m->in), c->ids[i]), "the job says why");
+        AD_IGNORE(ad__job_claim(m->job, ad__source_get(p, m->in, c->ids[i]), c->ids[i]),
+                  "the job says why");
     }
     if (!c->more) {
         children_next(m);

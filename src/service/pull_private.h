@@ -55,7 +55,7 @@ struct ad_pull_job {
     const char *why; /* it cannot succeed: the dispatcher runs it again after a pause */
 };
 
-/* Where the things of one collection come from. A want goes
+/* Where the things of one collection, or of a part of it, come from. A want goes
  *
  *   waiting -> batch -> unseen -> confirm -> gone
  *
@@ -65,6 +65,7 @@ struct source {
     struct ad_list link; /* pull->sources */
     struct ad_pull *pull;
     const struct ad_object *object;
+    unsigned part; /* of its ids */
     struct ad_map gathering, flight;
     struct ad_list waiting, batch, unseen, confirm, gone, later;
     size_t ids_max;
@@ -139,7 +140,7 @@ void ad__merges_go(struct ad_pull_job *job);
 void ad__merges_drop(struct ad_pull_job *job);
 
 /* pull_source.c */
-struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o);
+struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o, struct ad_str id);
 void ad__source_soon(struct source *s, uint64_t delay_ms);
 /* What is under way ends soon. */
 void ad__source_stop(struct source *s);

@@ -2,6 +2,8 @@
 
 #define BACKOFF_BASE_MS 500
 #define BACKOFF_CAP_MS 60000
+/* What is got by id is got by so many at once, each id always by the same. */
+#define PARTS 4
 /* Asked for at once, and as many again: the pause after the query grows by its usual length. */
 #define MANY_IDS 64
 
@@ -19,7 +21,12 @@ void ad__source_soon(struct source *s, uint64_t delay_ms)
     }
 }
 
-static struct source *source_new(struct ad_pull *p, const struct ad_object *o)
+static bool is_got(const struct ad_object *o)
+{
+    return o->kind != AD_KIND_OBJECT && o->kind != AD_KIND_LIST;
+}
+
+static struct source *source_new(struct ad_pull *p, const struct ad_object *o, unsigned part)
 {
     struct source *s = ad_zalloc(sizeof(*s));
     if (!s) {
@@ -27,7 +34,8 @@ static struct source *source_new(struct ad_pull *p, const struct ad_object *o)
     }
     s->pull = p;
     s->object = o;
-    s->by_get = o->kind != AD_KIND_OBJECT && o->kind != AD_KIND_LIST;
+    s->part = part;
+    s->by_get = is_got(o);
     s->ids_max = s->by_get ? 1 : IDS_MAX;
     s->serial = ++p->serial;
     ad_map_init(&s->gathering);
@@ -41,15 +49,16 @@ static struct source *source_new(struct ad_pull *p, const struct ad_object *o)
     return s;
 }
 
-struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o)
+struct source *ad__source_get(struct ad_pull *p, const struct ad_object *o, struct ad_str id)
 {
+    unsigned part = is_got(o) && id.n ? (unsigned char)id.p[id.n - 1] % PARTS : 0;
     AD_LIST_FOREACH (l, &p->sources) {
         struct source *s = ad_container_of(l, struct source, link);
-        if (s->object == o) {
+        if (s->object == o && s->part == part) {
             return s;
         }
     }
-    return source_new(p, o);
+    return source_new(p, o, part);
 }
 
 void ad__source_free(struct source *s)

@@ -66,7 +66,7 @@ class Faults(unittest.TestCase):
     def test_full_disk_is_503_and_heals_when_there_is_room(self):
         mount = pathlib.Path(self.directory.name) / "small"
         mount.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", mount], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", mount], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", mount], check=False)
         server = self.start(mount)
         ballast = mount / "ballast"
