@@ -13,11 +13,12 @@
 #ifndef ATTIOD_HANDLER_H
 #define ATTIOD_HANDLER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Rises when this file changes incompatibly. */
-#define AD_HANDLER_ABI 1
+#define AD_HANDLER_ABI 2
 
 /* Strings end with NUL and are never NULL; ids that the event type does not carry are "". */
 struct ad_handler_event {
@@ -73,6 +74,9 @@ struct ad_handler {
     unsigned retry_base_ms;
     void (*run)(void *ctx, struct ad_invocation *inv);
     void *ctx;
+    /* It can do nothing without Attio: its events wait while ATTIO_ENABLED is false. The others go
+     * on. */
+    bool needs_attio;
 };
 
 /* What the invocation is about. */

@@ -65,7 +65,9 @@ const struct ad_config_key ad_config_keys[] = {
         .type = AD_CONFIG_BOOL,
         KEY_AT(enabled),
         .def = "true",
-        .doc = "false: no calls to Attio at all; webhooks are still stored",
+        .doc = "false: no calls to Attio at all; webhooks are still stored, and handlers that do "
+               "not need "
+               "Attio still run",
     },
     {
         .env = "ATTIO_WRITES_ENABLED",

@@ -103,6 +103,11 @@ static void load_soon(struct ad_dispatch *d, unsigned delay_ms)
     }
 }
 
+void ad_dispatch_without_attio(struct ad_dispatch *d)
+{
+    d->without_attio = true;
+}
+
 void ad_dispatch_hold(struct ad_dispatch *d, bool hold)
 {
     if (d->hold && !hold) {
@@ -227,12 +232,27 @@ static void items_make(struct ad_dispatch *d, struct held *h, const struct ad_ha
     }
 }
 
-/* All items into their lanes, or, on no memory, none. */
+/* Those whose handler needs Attio, while it is switched off. */
+static void items_set_apart(struct held *h)
+{
+    for (size_t i = 0; i < h->items_n; i++) {
+        struct item *it = &h->items[i];
+        it->waits = it->handler->h->needs_attio && item_open(it);
+        h->waits += it->waits;
+    }
+}
+
+static bool item_runs(const struct item *it)
+{
+    return item_open(it) && !it->waits;
+}
+
+/* All items that run into their lanes, or, on no memory, none. */
 static bool items_queue(struct held *h)
 {
     for (size_t i = 0; i < h->items_n; i++) {
         struct item *it = &h->items[i];
-        if (item_open(it) && !(it->lane = ad__lane_get(it->handler, h->view.subject))) {
+        if (item_runs(it) && !(it->lane = ad__lane_get(it->handler, h->view.subject))) {
             for (size_t k = 0; k < i; k++) {
                 if (h->items[k].lane) {
                     ad__lane_drop_if_empty(h->items[k].lane);
@@ -243,7 +263,7 @@ static bool items_queue(struct held *h)
     }
     for (size_t i = 0; i < h->items_n; i++) {
         struct item *it = &h->items[i];
-        if (item_open(it)) {
+        if (item_runs(it)) {
             h->open++;
             ad__lane_insert(it->lane, it);
             ad__lane_schedule(it->lane);
@@ -258,6 +278,15 @@ static struct held *held_get(const struct ad_dispatch *d, int64_t seq)
     return node ? ad_container_of(node, struct held, node) : NULL;
 }
 
+static bool all_need_attio(const struct ad_handler *const *list, size_t n)
+{
+    size_t i = 0;
+    while (i < n && list[i]->needs_attio) {
+        i++;
+    }
+    return n > 0 && i == n;
+}
+
 /* False: no room, or no memory. The event stays in SQL and is loaded later. */
 static bool take(struct ad_dispatch *d, const struct ad_event *e, const struct ad_attempt *attempts,
                  size_t attempts_n)
@@ -270,6 +299,9 @@ static bool take(struct ad_dispatch *d, const struct ad_event *e, const struct a
     }
     const struct ad_handler *list[HANDLERS_MAX];
     size_t n = ad_registry_handlers(d->o.registry, e->type, list, HANDLERS_MAX);
+    if (d->without_attio && all_need_attio(list, n)) {
+        return true; /* it stays in SQL, and is no concern of ours */
+    }
     struct held *h = held_new(d, e, n);
     if (!h) {
         return false;
@@ -278,9 +310,16 @@ static bool take(struct ad_dispatch *d, const struct ad_event *e, const struct a
     for (size_t i = 0; i < h->items_n; i++) {
         item_restore(&h->items[i], attempts, attempts_n);
     }
+    if (d->without_attio) {
+        items_set_apart(h);
+    }
     if (!items_queue(h)) {
         ad_free(h);
         return false;
+    }
+    if (h->open == 0 && h->waits > 0) { /* what can be done was done before */
+        ad_free(h);
+        return true;
     }
     ad_map_put(&d->held, &h->node, ad_str_n(h->seq_key, sizeof(h->seq_key)));
     if (h->open == 0) {
@@ -334,7 +373,8 @@ static void check_shown(struct held *h, const struct ad_attempt *attempts, size_
     }
     for (size_t i = 0; i < h->items_n; i++) {
         struct item *it = &h->items[i];
-        if (it->state == AD_EVENT_RETRY && !it->inv && !has_attempt(it, attempts, n)) {
+        if (it->state == AD_EVENT_RETRY && !it->inv && !it->waits &&
+            !has_attempt(it, attempts, n)) {
             it->state = AD_EVENT_PENDING;
             it->attempts = 0;
             it->next_ns = 0;
@@ -351,7 +391,7 @@ static void drop(struct ad_dispatch *d, struct held *h)
     h->discarded = true;
     for (size_t i = 0; i < h->items_n; i++) {
         struct item *it = &h->items[i];
-        if (item_open(it) && !it->inv) {
+        if (item_runs(it) && !it->inv) {
             it->state = AD_EVENT_DONE;
             it->written = true;
             h->open--;
@@ -392,8 +432,9 @@ static bool load_one(struct ad_dispatch *d, const struct ad_event *e,
                      const struct ad_attempt *attempts, size_t n)
 {
     bool taken = take(d, e, attempts, n);
-    if (taken && d->check) {
-        check_shown(held_get(d, e->seq), attempts, n);
+    struct held *h = taken && d->check ? held_get(d, e->seq) : NULL;
+    if (h) { /* else it is one that only waits for Attio */
+        check_shown(h, attempts, n);
     }
     return taken;
 }

@@ -42,8 +42,12 @@ AD_MUST_CHECK enum ad_err ad_dispatch_open(const struct ad_dispatch_opts *opts,
                                            struct ad_dispatch **out);
 /* A handler that is registered: its counters are there from now on, at nought. */
 void ad_dispatch_meet(struct ad_dispatch *d, const struct ad_handler *handler);
-/* While held (Attio switched off) events are only counted; they are loaded from SQL on release. */
+/* While held events are only counted; they are loaded from SQL on release. */
 void ad_dispatch_hold(struct ad_dispatch *d, bool hold);
+/* Attio is switched off, before it is released: handlers that need it get nothing. Their share of
+ * each event stays open in SQL, that of the others is done and recorded there, and the event is
+ * forgotten here until a dispatcher runs with Attio. */
+void ad_dispatch_without_attio(struct ad_dispatch *d);
 /* Fresh events, just made durable, in order of seq; copied. */
 void ad_dispatch_push(struct ad_dispatch *d, const struct ad_event *events, size_t n);
 /* An operator replayed or discarded events, `seq` the first of them (0: not known). What is held and

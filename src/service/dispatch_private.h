@@ -38,6 +38,7 @@ struct item {
     char why[96]; /* of the last failure, for operators */
     bool written; /* a row of this state stands in SQL */
     bool last;    /* named by ad_invocation_last_seqs */
+    bool waits;   /* open, but its handler needs Attio, which is switched off: in no lane */
 };
 
 struct held {
@@ -45,7 +46,8 @@ struct held {
     char seq_key[sizeof(int64_t)];
     struct ad_handler_event view;
     struct ad_list link;    /* d->to_settle or d->in_settle while there is news of it */
-    unsigned items_n, open; /* open: items PENDING or RETRY */
+    unsigned items_n, open; /* open: items PENDING or RETRY that are in a lane */
+    unsigned waits;         /* items that are open and in none */
     bool failed;            /* some item is or was RETRY or DEAD: items have rows */
     bool dead;
     bool recorded;  /* a handler's own transaction made it done */
@@ -110,6 +112,7 @@ struct ad_dispatch {
     bool reload;       /* an operator moved loaded_to back meanwhile */
     bool check;        /* what is held may not be what SQL says: an operator was there */
     bool hold, behind, loading, settling, closing;
+    bool without_attio;
     size_t running, retrying;
     struct ad_inbox_load load;
     struct ad_inbox_settle settle;

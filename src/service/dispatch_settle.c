@@ -39,7 +39,9 @@ static void event_settled(struct ad_dispatch *d, struct held *h)
         h->dirty = false;
         ad_list_push(&d->to_settle, &h->link);
     } else if (h->open == 0) {
-        observe_age(d, h);
+        if (h->waits == 0) {
+            observe_age(d, h);
+        }
         ad__held_free(d, h);
     }
 }
@@ -108,8 +110,11 @@ static bool gather(struct ad_dispatch *d, struct ad_inbox_settle *s)
         ad_list_remove(&h->link);
         ad_list_push(&d->in_settle, &h->link);
         h->settling = true;
-        if (h->failed) {
+        if (h->failed || h->waits) {
             gather_attempts(d, h, &s->attempts_n);
+        }
+        if (h->waits) {
+            continue; /* its end is not ours to record */
         }
         if (h->open == 0 && h->dead) {
             d->settle_dead[s->dead_n++] = h->view.id;

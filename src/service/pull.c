@@ -273,6 +273,7 @@ static void family_open(struct ad_pull *p, const struct ad_pull_family *family)
         .timeout_ms = UINT_MAX, /* an outage may last */
         /* Only what Attio refuses is tried so often: for about four days. */
         .max_attempts = 100,
+        .needs_attio = true,
         .run = run,
         .ctx = f,
     };

@@ -210,6 +210,21 @@ enum ad_err ad_service_open(const struct ad_service_opts *opts, struct ad_servic
     return AD_OK;
 }
 
+/* Webhooks are stored. Where nobody could do anything with them, nothing more is done than that. */
+static void start_without_attio(struct ad_service *s)
+{
+    unsigned run = 0;
+    for (unsigned i = 0; i < s->handlers_n; i++) {
+        run += !s->handlers[i]->needs_attio;
+    }
+    ad_log(AD_LOG_WARN, "attio_disabled", AD_KC("effect", "no calls; webhooks are stored"),
+           AD_KI("handlers_that_run", run), AD_KI("handlers_that_wait", s->handlers_n - run));
+    if (run > 0) {
+        ad_dispatch_without_attio(s->dispatch);
+        ad_dispatch_hold(s->dispatch, false);
+    }
+}
+
 enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info)
 {
     (void)info;
@@ -218,7 +233,7 @@ enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info)
         return AD_OK;
     }
     if (!ad_client_enabled(s->o.client)) {
-        ad_log(AD_LOG_WARN, "attio_disabled", AD_KC("effect", "webhooks are stored and wait"));
+        start_without_attio(s);
         return AD_OK;
     }
     ad__sync_load(s->sync);

@@ -167,6 +167,7 @@ enum ad_err ad__schema_watch_open(struct ad_service *s, struct ad_schema_watch *
         .concurrency = 100,
         .timeout_ms = 300000,
         .max_attempts = 50,
+        .needs_attio = true,
         .run = run,
         .ctx = o,
     };

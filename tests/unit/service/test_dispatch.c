@@ -94,6 +94,8 @@ static void database_open(void)
     ck_assert_msg(ad_schema_open(&sc, &schema, &info) == AD_OK, "%s", info.msg);
 }
 
+static bool without_attio;
+
 static void dispatch_open(unsigned window)
 {
     struct ad_errinfo info = { 0 };
@@ -112,6 +114,9 @@ static void dispatch_open(unsigned window)
                                         .seed = 1,
                                         .window_max = window };
     ck_assert_int_eq(ad_dispatch_open(&o, &dispatch), AD_OK);
+    if (without_attio) {
+        ad_dispatch_without_attio(dispatch);
+    }
     ad_dispatch_hold(dispatch, false);
 }
 
@@ -717,6 +722,111 @@ START_TEST(event_that_no_handler_wants_is_done)
 }
 END_TEST
 
+/* --- Attio switched off -------------------------------------------------------------------- */
+
+static bool nothing_held(void *ctx)
+{
+    (void)ctx;
+    struct ad_dispatch_stats stats;
+    ad_dispatch_stats(dispatch, &stats);
+    return stats.held == 0 && stats.running == 0 && !stats.behind;
+}
+
+static void two_handlers(void)
+{
+    probe_init(&a, "a", AD_HANDLER_EACH);
+    probe_init(&b, "b", AD_HANDLER_EACH);
+    b.h.needs_attio = true;
+    without_attio = true;
+}
+
+START_TEST(without_attio_the_others_run_and_are_not_run_again)
+{
+    two_handlers();
+    dispatch_open(3); /* less than there are: those that wait must not fill it */
+    int64_t last = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        last = receive(i, 1);
+    }
+    world_until_count(&w, &a.runs, 20);
+    world_until(&w, nothing_held, NULL);
+    ck_assert_uint_eq(b.runs, 0);
+    ck_assert_int_eq(ad_inbox_pending(inbox), 20);
+    ck_assert(shows(last, "\"retry\""));
+    dispatch_close();
+    dispatch_open(3); /* still without: nothing is done twice */
+    world_until(&w, nothing_held, NULL);
+    ck_assert_uint_eq(a.runs, 20);
+    dispatch_close();
+    without_attio = false;
+    dispatch_open(100);
+    world_until(&w, nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 20);
+    ck_assert_uint_eq(b.runs, 20);
+    ck_assert(shows(last, "\"done\""));
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(without_attio_a_failing_handler_is_retried_and_dies_alone)
+{
+    two_handlers();
+    a.outcome = AD_OUTCOME_RETRY;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    for (int i = 0; i < 100 && a.runs < 3; i++) {
+        world_advance(&w, 1000);
+        world_settle(&w);
+    }
+    ck_assert_uint_eq(a.runs, 3);
+    world_until(&w, nothing_held, NULL);
+    ck_assert_int_eq(ad_inbox_pending(inbox), 1); /* b is still to come */
+    dispatch_close();
+    without_attio = false;
+    dispatch_open(100);
+    world_until(&w, nothing_pending, NULL);
+    ck_assert_uint_eq(a.runs, 3);
+    ck_assert_uint_eq(b.runs, 1);
+    ck_assert(shows(seq, "\"dead\""));
+    dispatch_close();
+}
+END_TEST
+
+START_TEST(without_attio_events_of_handlers_that_all_need_it_stay_untouched)
+{
+    two_handlers();
+    a.h.needs_attio = true;
+    dispatch_open(1);
+    int64_t seq = receive(1, 2);
+    world_until(&w, nothing_held, NULL);
+    ck_assert_uint_eq(a.runs + b.runs, 0);
+    ck_assert(shows(seq, "\"pending\""));
+    dispatch_close();
+    without_attio = false;
+}
+END_TEST
+
+START_TEST(without_attio_an_operator_may_discard_and_replay)
+{
+    two_handlers();
+    a.outcome = AD_OUTCOME_DEAD;
+    dispatch_open(100);
+    int64_t seq = receive(1, 1);
+    world_until_count(&w, &a.runs, 1);
+    world_until(&w, nothing_held, NULL);
+    a.outcome = AD_OUTCOME_DONE;
+    operate(ad_inbox_replay, seq);
+    world_until_count(&w, &a.runs, 2);
+    world_until(&w, nothing_held, NULL);
+    operate(ad_inbox_discard, seq);
+    world_until(&w, nothing_held, NULL);
+    ck_assert_int_eq(ad_inbox_pending(inbox), 0);
+    ck_assert(shows(seq, "\"discarded\""));
+    dispatch_close();
+    without_attio = false;
+}
+END_TEST
+
 START_TEST(while_held_nothing_runs_and_release_runs_it_all)
 {
     probe_init(&a, "a", AD_HANDLER_EACH);
@@ -793,6 +903,10 @@ static Suite *dispatch_suite(void)
         handler_that_ends_after_close_began_finds_its_event_done,
         without_memory_events_wait_in_sql_and_come_later,
         event_that_no_handler_wants_is_done,
+        without_attio_the_others_run_and_are_not_run_again,
+        without_attio_a_failing_handler_is_retried_and_dies_alone,
+        without_attio_events_of_handlers_that_all_need_it_stay_untouched,
+        without_attio_an_operator_may_discard_and_replay,
         while_held_nothing_runs_and_release_runs_it_all,
         closing_under_a_running_handler_leaves_its_event_pending,
         handler_whose_time_was_over_may_end_after_the_close,
