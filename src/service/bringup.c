@@ -100,10 +100,11 @@ static void on_webhook(struct ad_account_op *op)
     }
     b->waiting = false;
     ad__watch_saw(b->s->watch, op);
-    if (op->err && op->err != AD_ERR_UNAUTHORIZED && !ad_err_retryable(op->err)) {
+    bool off = op->err == AD_ERR_DISABLED && !ad_client_writes_enabled(b->s->o.client);
+    if (off || (op->err && op->err != AD_ERR_UNAUTHORIZED && !ad_err_retryable(op->err))) {
         /* An operator must act: a webhook of unknown secret, a missing scope, a URL that Attio does
-         * not take. The sync does not wait for that, and live events arrive all the same if the
-         * configured secret is the right one. */
+         * not take, writes that are switched off. The sync does not wait for that, and live events
+         * arrive all the same if the configured secret is the right one. */
         ad_log(AD_LOG_ERROR, "webhook_not_ready", AD_KE("error", op->err),
                AD_KC("detail", op->info.msg));
     } else if (op->err) {
