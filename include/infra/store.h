@@ -139,6 +139,9 @@ struct ad_store_opts {
     unsigned read_ms;           /* 250 */
     unsigned group_max;         /* 512 ingest and normal requests in one transaction */
     unsigned bulk_max;          /* 50 bulk statements in one transaction */
+    /* Everything runs on the loop's own thread, which waits for the disk meanwhile: for tests that
+     * must replay exactly. */
+    bool on_loop;
     struct ad_metrics *metrics; /* may be NULL */
 };
 

@@ -32,7 +32,8 @@ void fixture_open_bare(const struct store_backend *backend)
     world_open_real_time(&f.w);
     backend->create();
     ck_assert_int_eq(ad_metrics_new(&f.metrics), AD_OK);
-    f.opts = (struct ad_store_opts){ .url = f.url, .metrics = f.metrics };
+    f.opts =
+        (struct ad_store_opts){ .url = f.url, .metrics = f.metrics, .on_loop = backend->on_loop };
 }
 
 void fixture_open_store(void)

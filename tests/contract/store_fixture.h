@@ -18,8 +18,9 @@ struct store_backend {
     /* Another program takes and lets go of the write lock. */
     void (*lock)(void);
     void (*unlock)(void);
+    bool on_loop; /* the loop waits for the database: nothing happens beside it */
 };
-extern const struct store_backend sqlite_backend;
+extern const struct store_backend sqlite_backend, sqlite_on_loop_backend;
 
 enum { STEPS = 4, VALUES = 8 };
 

@@ -42,4 +42,8 @@ static void unlock(void)
     other = NULL;
 }
 
-const struct store_backend sqlite_backend = { "sqlite", create, destroy, lock, unlock };
+const struct store_backend sqlite_backend = { "sqlite", create, destroy, lock, unlock, false };
+
+const struct store_backend sqlite_on_loop_backend = {
+    "sqlite on the loop", create, destroy, lock, unlock, true
+};

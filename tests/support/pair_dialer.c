@@ -28,7 +28,8 @@ static void on_turn(struct ad_post *post)
         return;
     }
     char *name = by->names[by->dials % AD_LEN(by->names)];
-    (void)snprintf(name, sizeof(by->names[0]), "pair:%u", by->dials);
+    static unsigned serial; /* of all dialers */
+    (void)snprintf(name, sizeof(by->names[0]), "pair:%u", ++serial);
     pair_open(by->loop, &near, &far);
     pair_faults(far)->peer = name;
     by->accept(by->ctx, far);

@@ -150,13 +150,14 @@ static void forget(struct store_sqlite *s, struct store_group *g)
     uv_mutex_unlock(&s->lock);
 }
 
-/* Waits for work; false when there will be none. */
+/* Waits for work, but not on the loop's thread; false when there is none and will be none. */
 static bool take_writes(struct store_sqlite *s)
 {
     struct ad_list taken;
     ad_list_init(&taken);
     uv_mutex_lock(&s->lock);
-    while (ad_list_empty(&s->writes) && store_queues_empty(&s->queues) && !s->stop) {
+    while (ad_list_empty(&s->writes) && store_queues_empty(&s->queues) && !s->stop &&
+           !s->opts.on_loop) {
         uv_cond_wait(&s->to_writer, &s->lock);
     }
     ad_list_move(&taken, &s->writes);
@@ -165,9 +166,8 @@ static bool take_writes(struct store_sqlite *s)
     return !store_queues_empty(&s->queues);
 }
 
-static void write_main(void *arg)
+static void write_all(struct store_sqlite *s)
 {
-    struct store_sqlite *s = arg;
     while (take_writes(s)) {
         struct store_group g;
         store_group_form(&g, &s->queues, &s->opts);
@@ -178,6 +178,12 @@ static void write_main(void *arg)
             checkpoint(s);
         }
     }
+}
+
+static void write_main(void *arg)
+{
+    struct store_sqlite *s = arg;
+    write_all(s);
     /* The reader closes first, so that the last one to close copies the log into the database. */
     uv_thread_join(&s->reader);
     store_conn_optimize(&s->write_conn);
@@ -211,7 +217,7 @@ static void read_one(struct store_sqlite *s, struct ad_store_req *req)
 static struct ad_store_req *take_read(struct store_sqlite *s)
 {
     uv_mutex_lock(&s->lock);
-    while (ad_list_empty(&s->reads) && !s->stop) {
+    while (ad_list_empty(&s->reads) && !s->stop && !s->opts.on_loop) {
         uv_cond_wait(&s->to_reader, &s->lock);
     }
     struct ad_list *link = ad_list_pop(&s->reads);
@@ -235,9 +241,8 @@ static void report_read(struct store_sqlite *s, struct ad_store_req *req, double
     uv_async_send(&s->wake);
 }
 
-static void read_main(void *arg)
+static void read_all(struct store_sqlite *s)
 {
-    struct store_sqlite *s = arg;
     struct ad_store_req *req;
     while ((req = take_read(s))) {
         uint64_t begun = uv_hrtime();
@@ -248,7 +253,27 @@ static void read_main(void *arg)
         }
         report_read(s, req, elapsed_ms(begun));
     }
+}
+
+static void read_main(void *arg)
+{
+    struct store_sqlite *s = arg;
+    read_all(s);
     store_conn_close(&s->read_conn);
+}
+
+/* --- both, on the loop's thread --- */
+
+static void work_on_loop(struct store_sqlite *s)
+{
+    write_all(s); /* a write may hand on to the reader, never the other way round */
+    read_all(s);
+    if (s->stop) {
+        store_conn_close(&s->read_conn);
+        store_conn_optimize(&s->write_conn);
+        store_conn_close(&s->write_conn);
+        s->ended = true;
+    }
 }
 
 /* --- the loop's side --- */
@@ -272,6 +297,9 @@ void store_sqlite_submit(struct store_sqlite *s, struct ad_list *writes, struct 
         uv_cond_signal(&s->to_reader);
     }
     uv_mutex_unlock(&s->lock);
+    if (s->opts.on_loop) {
+        uv_async_send(&s->wake);
+    }
 }
 
 const char *store_sqlite_path(const struct store_sqlite *s)
@@ -315,6 +343,9 @@ static void on_wake(uv_async_t *wake)
     struct store_sqlite *s = ad_container_of(wake, struct store_sqlite, wake);
     struct ad_list done;
     ad_list_init(&done);
+    if (s->opts.on_loop) {
+        work_on_loop(s);
+    }
     uv_mutex_lock(&s->lock);
     ad_list_move(&done, &s->done);
     struct store_report report = s->report;
@@ -322,7 +353,9 @@ static void on_wake(uv_async_t *wake)
     bool ended = s->ended;
     uv_mutex_unlock(&s->lock);
     if (ended) {
-        uv_thread_join(&s->writer);
+        if (!s->opts.on_loop) {
+            uv_thread_join(&s->writer);
+        }
         uv_close((uv_handle_t *)&s->wake, on_closed);
         return;
     }
@@ -341,6 +374,9 @@ static void stop(struct store_sqlite *s)
 void store_sqlite_close(struct store_sqlite *s)
 {
     stop(s);
+    if (s->opts.on_loop) {
+        uv_async_send(&s->wake);
+    }
 }
 
 /* --- opening --- */
@@ -383,9 +419,9 @@ static enum ad_err open_conns(struct store_sqlite *s, struct ad_errinfo *info)
 
 static enum ad_err start_threads(struct store_sqlite *s, struct ad_errinfo *info)
 {
-    int status = uv_thread_create(&s->reader, read_main, s);
-    if (status) {
-        return ad__uv_fail(info, status, "thread");
+    int status = s->opts.on_loop ? 0 : uv_thread_create(&s->reader, read_main, s);
+    if (status || s->opts.on_loop) {
+        return status ? ad__uv_fail(info, status, "thread") : AD_OK;
     }
     status = uv_thread_create(&s->writer, write_main, s);
     if (status) {
