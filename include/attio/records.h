@@ -5,8 +5,8 @@
  *
  * An answer is checked before it is handed out: the whole of it is well-formed JSON and has "data"
  * of the right kind, so a caller may read it piece by piece and never stops in the middle of a
- * page. Garbage counts as a failed try and is asked for again. Of a page of records or entries only
- * the frame is checked: where each begins and ends. */
+ * page. Garbage counts as a failed try and is asked for again. A page of records or entries is not
+ * checked: ad_mirror_apply says PARSE. */
 #ifndef AD_ATTIO_RECORDS_H
 #define AD_ATTIO_RECORDS_H
 
@@ -43,7 +43,7 @@ struct ad_records_op {
     int64_t accurate_ns; /* x-accurate-at, 0 when absent */
     /* The whole answer, valid during cb: for ad_mirror_apply, or ad_json_each(..., "data"). */
     struct ad_str response;
-    size_t items; /* elements of its data; threads: threads; 0 of get */
+    size_t items; /* elements of its data; threads: threads; 0 of get and of ad_records_page */
     unsigned status;
     /* private */
     void *impl;

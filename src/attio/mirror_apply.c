@@ -17,8 +17,10 @@
 #define CHUNK_ARENA_MAX ((size_t)256 << 20)
 #define CHUNK_BULK 50
 #define CHUNK 100
-/* Of one look at what stands in SQL: well below what the store returns at once. */
+/* Of one look at what stands in SQL: well below what the store returns at once. For sync, less: what
+ * it brings is small enough to be kept and used again. */
 #define BATCH_MAX 500
+#define BATCH_BULK 100
 #define BATCH_BYTES ((size_t)4 << 20)
 #define JSON_MAX ((size_t)16 << 20)
 
@@ -608,7 +610,7 @@ static struct apply *apply_new(struct ad_mirror *m, struct ad_mirror_op *op)
     }
     w->mirror = m;
     w->op = op;
-    w->batch_max = BATCH_MAX;
+    w->batch_max = op->bulk ? BATCH_BULK : BATCH_MAX;
     w->work.run = apply_run;
     w->work.finish = apply_finish;
     ad_arena_init(&w->refs_arena, REFS_ARENA_MAX);

@@ -64,14 +64,7 @@ static enum ad_err check_one(struct ad_arena *arena, struct ad_str text)
     return ad_json_is(ad_json_get(doc, "data"), AD_JSON_OBJECT) ? AD_OK : AD_ERR_PARSE;
 }
 
-static enum ad_err count_cut(void *ctx, struct ad_str element)
-{
-    struct op_impl *impl = ctx;
-    impl->items++;
-    return element.p[0] == '{' ? AD_OK : AD_ERR_PARSE;
-}
-
-/* Pages are large and mostly known: they are not parsed only to see that they could be. */
+/* Pages are large and mostly known: they are not read only to see that they could be. */
 static enum ad_err check_answer(struct op_impl *impl, struct ad_arena *arena)
 {
     struct ad_str text = impl->call.response;
@@ -80,7 +73,7 @@ static enum ad_err check_answer(struct op_impl *impl, struct ad_arena *arena)
     case SHAPE_ONE:
         return check_one(arena, text);
     case SHAPE_PAGE:
-        return ad_json_cut(text, AD_STR("data"), count_cut, impl, NULL);
+        return AD_OK;
     default:
         return ad_json_each(arena, text, AD_STR("data"), NULL, each, impl, NULL);
     }

@@ -8,7 +8,7 @@
 /* What data must be for an answer to be one. */
 enum answer_shape {
     SHAPE_MANY,    /* an array of objects */
-    SHAPE_PAGE,    /* an array; what is in it is left to who reads it */
+    SHAPE_PAGE,    /* left to who reads it */
     SHAPE_ONE,     /* an object */
     SHAPE_THREADS, /* an array of objects with an array "comments" of objects */
 };

@@ -133,11 +133,6 @@ static uint64_t parity(uint64_t x)
 /* The bit behind which the depth is 0, or 64. */
 static unsigned end_in(struct masks m, size_t *depth)
 {
-    if ((size_t)__builtin_popcountll(m.close) < *depth) {
-        *depth += (size_t)__builtin_popcountll(m.open);
-        *depth -= (size_t)__builtin_popcountll(m.close);
-        return 64;
-    }
     for (uint64_t both = m.open | m.close; both; both &= both - 1) {
         unsigned at = (unsigned)__builtin_ctzll(both);
         *depth += m.open >> at & 1 ? 1 : SIZE_MAX;

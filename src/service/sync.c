@@ -284,7 +284,8 @@ void ad__sync_maybe_closed(struct ad_sync *y)
         return;
     }
     AD_LIST_FOREACH (l, &y->queue) {
-        if (ad_container_of(l, struct ad__sync_run, link)->ops > 0) {
+        const struct ad__sync_run *r = ad_container_of(l, struct ad__sync_run, link);
+        if (r->ops > 0 || r->ahead.busy) {
             return;
         }
     }

@@ -2,6 +2,7 @@
  *
  *   sync.c          the queue of runs: asking, joining, start, period, open and close
  *   sync_run.c      one run: page after page in the order of creation, and its end
+ *   sync_page.c     one page: asked for, read, handed to the mirror
  *   sync_deleted.c  what a page should have shown and did not, confirmed one by one
  *   sync_ids.c      sets of ids
  *   sync_list.c     telling how far runs are
@@ -42,6 +43,18 @@ struct ad__sync_page {
     int64_t from_ns, to_ns; /* [from, to): all there is, it shows */
 };
 
+/* The page behind the one at hand. */
+struct ad__sync_ahead {
+    struct ad_records_op op;
+    int64_t key_ns; /* asked for with these */
+    unsigned limit;
+    bool busy;   /* under way */
+    bool valid;  /* and its answer will be of use */
+    bool wanted; /* the run waits for it: it counts among the run's operations */
+    char *text;  /* the answer */
+    size_t text_n;
+};
+
 /* A record that a page did not show. */
 struct ad__sync_check {
     struct ad__sync_run *run;
@@ -72,6 +85,7 @@ struct ad__sync_run {
     struct ad__sync_ids boundary; /* those at the key that were counted */
     unsigned overlap;             /* rows that pages inside a tie have in common */
     unsigned failures, nonsense, merging, tie_restarts;
+    struct ad__sync_ahead ahead;
     /* of the page at hand, over all its tries */
     struct ad__sync_page page;
     int64_t created, updated;
@@ -119,6 +133,16 @@ bool ad__sync_op_ended(struct ad__sync_run *r, enum ad_err err, const char *deta
 void ad__sync_note(struct ad__sync_run *r, enum ad_err err, const char *detail);
 /* No operation is under way and nothing failed: the page is behind us. */
 void ad__sync_page_done(struct ad__sync_run *r);
+
+/* The answer is well-formed and cannot be. */
+void ad__sync_page_nonsense(struct ad__sync_run *r, const char *why);
+
+/* ---- sync_page.c ------------------------------------------------------------------------- */
+
+/* Asks for the page at the run's place. */
+void ad__sync_page_next(struct ad__sync_run *r);
+/* The one that was asked for ahead is not to be used. */
+void ad__sync_ahead_drop(struct ad__sync_run *r);
 
 /* ---- sync_deleted.c ---------------------------------------------------------------------- */
 

@@ -24,8 +24,6 @@
 #define LIMIT_MIN 2    /* a tie is walked with one record of overlap */
 #define OVERLAP_STEP 8 /* the first step back: that part of a page */
 
-static void page_next(struct ad__sync_run *r);
-
 static void text_set(char *to, size_t cap, const char *from)
 {
     size_t n = strlen(from);
@@ -49,6 +47,7 @@ void ad__sync_run_free(struct ad__sync_run *r)
     ad__sync_ids_fini(&r->boundary);
     ad__sync_ids_fini(&r->page.ids);
     ad_free(r->page.items);
+    ad_free(r->ahead.text);
     ad_free(r->candidates);
     ad_free(r);
 }
@@ -94,6 +93,27 @@ static void log_end(const struct ad__sync_run *r)
            AD_KC("error", st->error));
 }
 
+#define FREE_AGAIN_MS 5
+
+/* A page that was asked for ahead and given up may still have to call back. */
+static void run_end(struct ad__sync_run *r);
+
+static void on_end_timer(struct ad_timer *t)
+{
+    run_end(ad_container_of(t, struct ad__sync_run, timer));
+}
+
+static void run_end(struct ad__sync_run *r)
+{
+    struct ad_sync *y = r->sync;
+    if (r->ahead.busy && !y->closing) {
+        ad_timer_start(y->s->o.timers, &r->timer, FREE_AGAIN_MS, on_end_timer);
+    } else if (!r->ahead.busy) {
+        ad__sync_run_free(r);
+        ad__sync_run_over(y);
+    }
+}
+
 static void on_finish_saved(struct ad_sync_save *s);
 
 static void on_finish_timer(struct ad_timer *t)
@@ -118,8 +138,7 @@ static void on_finish_saved(struct ad_sync_save *s)
     if (!s->err) {
         log_end(r);
     }
-    ad__sync_run_free(r);
-    ad__sync_run_over(y);
+    run_end(r);
 }
 
 static void run_finish(struct ad__sync_run *r, enum ad_sync_phase phase, const char *error)
@@ -155,7 +174,7 @@ static const char *final_text(enum ad_err err)
 
 static void on_run_timer(struct ad_timer *t)
 {
-    page_next(ad_container_of(t, struct ad__sync_run, timer));
+    ad__sync_page_next(ad_container_of(t, struct ad__sync_run, timer));
 }
 
 /* Recorded or not, the page is asked for again. */
@@ -177,6 +196,7 @@ static void on_failure_saved(struct ad_sync_save *s)
 static void page_failed(struct ad__sync_run *r)
 {
     const char *final = final_text(r->err);
+    ad__sync_ahead_drop(r);
     if (r->err == AD_ERR_TOOLARGE) { /* less at once */
         r->limit = r->limit / 2 > LIMIT_MIN ? r->limit / 2 : LIMIT_MIN;
         r->state.offset = 0;
@@ -222,7 +242,7 @@ bool ad__sync_op_ended(struct ad__sync_run *r, enum ad_err err, const char *deta
 
 /* The answer is well-formed and cannot be: a cache or a fault on the way. Asked for again a few
  * times, because such things pass. */
-static void page_is_nonsense(struct ad__sync_run *r, const char *why)
+void ad__sync_page_nonsense(struct ad__sync_run *r, const char *why)
 {
     if (++r->nonsense > NONSENSE_MAX) {
         run_finish(r, AD_SYNC_FAILED, why);
@@ -324,7 +344,7 @@ static void on_saved(struct ad_sync_save *s)
     struct ad__sync_run *r = s->data;
     if (ad__sync_op_ended(r, s->err, s->info.msg)) { /* else the next one records this one too */
         r->failures = 0;
-        page_next(r);
+        ad__sync_page_next(r);
     }
 }
 
@@ -335,7 +355,7 @@ void ad__sync_page_done(struct ad__sync_run *r)
     bool more = advance(r);
     if (r->tie_restarts > TIE_RESTARTS_MAX) {
         r->tie_restarts = 0;
-        page_is_nonsense(r, "records of one creation time come in another order each time");
+        ad__sync_page_nonsense(r, "records of one creation time come in another order each time");
         return;
     }
     r->merging = 0;
@@ -351,146 +371,6 @@ void ad__sync_page_done(struct ad__sync_run *r)
         save(r, on_saved);
     } else {
         run_finish(r, AD_SYNC_DONE, "");
-    }
-}
-
-/* ---- a page ------------------------------------------------------------------------------ */
-
-static bool is_flat(const struct ad__sync_run *r)
-{
-    return r->object->kind > AD_KIND_LIST;
-}
-
-/* The next place on the page; NULL: no memory. */
-static struct ad__sync_seen *item_new(struct ad__sync_page *p)
-{
-    if (p->n == p->cap) {
-        unsigned cap = p->cap ? 2 * p->cap : AD__SYNC_PAGE;
-        struct ad__sync_seen *more = ad_resize(p->items, cap * sizeof(*more));
-        if (!more) {
-            return NULL;
-        }
-        p->items = more;
-        p->cap = cap;
-    }
-    return &p->items[p->n];
-}
-
-static const char *fault_of(const struct ad__sync_run *r, const struct ad__sync_seen *s)
-{
-    const struct ad__sync_page *p = &r->page;
-    if (s->ns < (p->n ? p->items[p->n - 1].ns : r->key_ns)) {
-        return "Attio's answer is not in the order of creation";
-    }
-    return ad__sync_ids_has(&p->ids, &s->id) ? "Attio's answer shows a record twice" : NULL;
-}
-
-static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct ad_str created_at)
-{
-    struct ad__sync_run *r = op->data;
-    struct ad__sync_page *p = &r->page;
-    if (p->fault || p->n == r->limit) {
-        p->fault = p->fault ? p->fault : "Attio's answer is longer than was asked for";
-        return;
-    }
-    struct ad__sync_seen *s = item_new(p);
-    if (!s) {
-        ad__sync_note(r, AD_ERR_NOMEM, NULL); /* told when it has been applied */
-        return;
-    }
-    s->ns = INT64_MIN;
-    if (!ad__sync_id_of(record_id, &s->id) || (!is_flat(r) && !ad_time_parse(created_at, &s->ns))) {
-        p->fault = "Attio's answer has a record without a time of creation";
-        return;
-    }
-    p->fault = fault_of(r, s);
-    ad__sync_note(r, ad__sync_ids_add(&p->ids, &s->id), NULL);
-    bool again = ad__sync_ids_has(&r->boundary, &s->id);
-    p->shuffled = p->shuffled || (again && r->state.offset > 0 && p->again < p->n);
-    p->mismatch = p->shuffled || (p->n == 0 ? r->state.offset > 0 && !again : p->mismatch);
-    p->again += again;
-    p->n++;
-}
-
-static void on_applied(struct ad_mirror_op *op)
-{
-    struct ad__sync_run *r = op->data;
-    r->created += op->created;
-    r->updated += op->updated;
-    if (!ad__sync_op_ended(r, op->err, op->info.msg)) {
-        return;
-    }
-    if (r->page.fault) {
-        page_is_nonsense(r, r->page.fault);
-    } else {
-        ad__sync_deleted_begin(r);
-    }
-}
-
-static void on_page(struct ad_records_op *op)
-{
-    struct ad__sync_run *r = op->data;
-    struct ad_service *s = r->sync->s;
-    if (!ad__sync_op_ended(r, op->err, op->info.msg)) {
-        return;
-    }
-    if (r->state.version == 0) {
-        r->state.version = op->version;
-    }
-    r->page.version = op->version;
-    r->page.n = r->page.again = 0;
-    r->page.fault = NULL;
-    r->page.shuffled = false;
-    r->page.mismatch = r->state.offset > 0; /* until the first record proves otherwise */
-    ad__sync_ids_clear(&r->page.ids);
-    r->apply = (struct ad_mirror_op){
-        .object = r->object,
-        .version = op->version,
-        .accurate_ns = op->accurate_ns,
-        .workspace_id = ad_account_workspace_id(s->o.account),
-        .bulk = true,
-        .dry = r->state.dry_run,
-        .on_record = on_record,
-        .cb = on_applied,
-        .data = r,
-    };
-    r->ops++;
-    enum ad_err err = ad_mirror_apply(s->o.mirror, &r->apply, op->response);
-    if (err) {
-        (void)ad__sync_op_ended(r, err, r->apply.info.msg);
-    }
-}
-
-static enum ad_err page_ask(struct ad__sync_run *r)
-{
-    struct ad_records *records = r->sync->s->o.records;
-    if (is_flat(r)) {
-        const struct ad_activity_page page = { .limit = r->limit, .offset = r->state.offset };
-        return ad_activity_page(records, &r->op, &page);
-    }
-    const struct ad_records_page page = {
-        .from = *r->state.key ? ad_str_c(r->state.key) : AD_STR_NONE,
-        .limit = r->limit,
-        .offset = r->state.offset,
-    };
-    return ad_records_page(records, &r->op, &page);
-}
-
-static void page_next(struct ad__sync_run *r)
-{
-    r->err = AD_OK;
-    if (r->object->gone) {
-        run_finish(r, AD_SYNC_FAILED, final_text(AD_ERR_NOTFOUND));
-        return;
-    }
-    r->op = (struct ad_records_op){
-        .object = r->object, .priority = AD_PRIO_BACKFILL, .cb = on_page, .data = r
-    };
-    r->ops++;
-    r->state.calls++;
-    enum ad_err err = page_ask(r);
-    if (err) {
-        (void)ad__sync_op_ended(r, err, NULL);
     }
 }
 
@@ -590,13 +470,14 @@ void ad__sync_run_go(struct ad__sync_run *r)
     }
     ad_log(AD_LOG_INFO, "sync_started", AD_KC("object", r->name),
            AD_KB("resumed", r->state.pages > 0));
-    page_next(r);
+    ad__sync_page_next(r);
 }
 
 void ad__sync_run_cancel(struct ad__sync_run *r)
 {
     struct ad_records *records = r->sync->s->o.records;
     ad_records_cancel(records, &r->op);
+    ad_records_cancel(records, &r->ahead.op);
     for (unsigned i = 0; i < AD__SYNC_CHECKS; i++) {
         ad_records_cancel(records, &r->checks[i].op);
     }
