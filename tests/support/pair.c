@@ -314,6 +314,11 @@ void pair_open(struct ad_loop *loop, struct ad_stream **a, struct ad_stream **b)
     *b = &two->stream;
 }
 
+void pair_reserve(struct ad_stream *s)
+{
+    AD_ASSERT(ad_buf_reserve(&of(s)->in, WINDOW));
+}
+
 struct pair_faults *pair_faults(struct ad_stream *s)
 {
     return &of(s)->faults;

@@ -25,6 +25,8 @@ struct pair_faults {
 };
 
 void pair_open(struct ad_loop *loop, struct ad_stream **a, struct ad_stream **b);
+/* Memory for a whole window now, so that the pair needs none while a test lets it fail. */
+void pair_reserve(struct ad_stream *s);
 struct pair_faults *pair_faults(struct ad_stream *s);
 void pair_poke(struct ad_stream *s);
 /* Cuts: both ends see NETWORK, unread bytes are lost. Neither is closed by it. */

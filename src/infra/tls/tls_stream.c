@@ -51,6 +51,7 @@ static struct ad__tls *of(struct ad_stream *s)
 }
 
 static void step(struct ad__tls *t);
+static void wake(struct ad__tls *t);
 
 /* --- mbedTLS's view of the world --- */
 
@@ -59,7 +60,7 @@ static int on_recv(void *ctx, unsigned char *p, size_t n)
     struct ad__tls *t = ctx;
     bool kept = ad_buf_len(&t->in) > 0;
     struct ad_str from = kept ? ad_buf_str(&t->in) : t->fresh;
-    if (from.n == 0) {
+    if (!from.p || from.n == 0) {
         return t->lower_end ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
     }
     n = n < from.n ? n : from.n;
@@ -93,6 +94,18 @@ static bool is_later(int code)
     return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
+static size_t left_over(const struct ad__tls *t)
+{
+    return ad_buf_len(&t->in) + t->fresh.n;
+}
+
+/* mbedTLS says "later" also after a message of TLS's own, with more behind it: of `before` bytes it
+ * took some, and has to be asked again, because nobody else will. */
+static bool is_again(const struct ad__tls *t, int code, size_t before)
+{
+    return is_later(code) && left_over(t) > 0 && left_over(t) < before;
+}
+
 /* --- records out --- */
 
 static void on_lower_written(struct ad_write *w, enum ad_err err)
@@ -105,6 +118,16 @@ static void on_lower_written(struct ad_write *w, enum ad_err err)
     if (!t->stream.closing) {
         step(t);
     }
+}
+
+/* Nothing goes any further in either direction; the owner reads why. */
+static void break_off(struct ad__tls *t, enum ad_err err)
+{
+    t->phase = AD__TLS_FAILED;
+    t->end = t->end ? t->end : err;
+    t->broken = true;
+    ad_timer_stop(ad_loop_timers(t->side->loop), &t->deadline);
+    wake(t);
 }
 
 /* What one attempt leaves is written by the lower stream in its own time. */
@@ -124,8 +147,11 @@ static void flush(struct ad__tls *t)
     t->flying = t->out;
     ad_buf_init(&t->out, OUT_MAX);
     out = ad_buf_str(&t->flying);
-    t->lower_busy = ad_stream_write(t->lower, &t->lower_write, &out, 1, on_lower_written) == AD_OK;
-    t->broken = !t->lower_busy;
+    enum ad_err err = ad_stream_write(t->lower, &t->lower_write, &out, 1, on_lower_written);
+    t->lower_busy = !err;
+    if (err) {
+        break_off(t, err == AD_ERR_NOMEM ? err : AD_ERR_NETWORK);
+    }
 }
 
 static bool has_room(const struct ad__tls *t)
@@ -159,8 +185,8 @@ static size_t encrypt(struct ad__tls *t, const struct ad_str *bufs, unsigned n)
         return 0;
     }
     int done = mbedtls_ssl_write(&t->ssl, (const unsigned char *)plain.p, plain.n);
-    if (done < 0) {
-        t->broken = true; /* there was room, so this is no "later" */
+    if (done < 0) { /* there was room, so this is no "later" */
+        break_off(t, ad__tls_is_no_memory(done) ? AD_ERR_NOMEM : AD_ERR_TLS);
         return 0;
     }
     return (size_t)done;
@@ -219,7 +245,7 @@ static void shut_down(struct ad__tls *t)
 }
 
 /* Pending writes into records, as far as there is room. */
-static void work_writes(struct ad__tls *t)
+static void encrypt_writes(struct ad__tls *t)
 {
     while (!ad_list_empty(&t->writes) && has_room(t)) {
         struct ad_write *w = ad_container_of(t->writes.next, struct ad_write, link);
@@ -235,7 +261,15 @@ static void work_writes(struct ad__tls *t)
             ad_list_push(&t->sent, &w->link);
         }
     }
-    flush(t);
+}
+
+/* Until all is handed on, or the lower stream has something to call back for. */
+static void work_writes(struct ad__tls *t)
+{
+    do {
+        encrypt_writes(t);
+        flush(t);
+    } while (!ad_list_empty(&t->writes) && has_room(t) && !t->lower_busy);
 }
 
 /* --- the handshake --- */
@@ -248,10 +282,7 @@ static void count(struct ad__tls *t, enum ad__tls_outcome outcome)
 static void fail(struct ad__tls *t, enum ad_err err)
 {
     flush(t); /* mbedTLS's alert says why */
-    t->phase = AD__TLS_FAILED;
-    t->end = err;
-    t->broken = true;
-    ad_timer_stop(ad_loop_timers(t->side->loop), &t->deadline);
+    break_off(t, err);
 }
 
 static struct ad_errinfo *info_of(struct ad__tls *t)
@@ -325,8 +356,13 @@ static void opened(struct ad__tls *t)
 
 static void shake_hands(struct ad__tls *t)
 {
+    size_t before;
+    int code;
     t->side->ticket_taken = false;
-    int code = mbedtls_ssl_handshake(&t->ssl);
+    do {
+        before = left_over(t);
+        code = mbedtls_ssl_handshake(&t->ssl);
+    } while (is_again(t, code, before));
     t->resumed |= t->side->ticket_taken;
     if (code == 0) {
         opened(t);
@@ -411,6 +447,7 @@ static void read_failed(struct ad__tls *t, int code)
 static bool read_one(struct ad__tls *t)
 {
     unsigned char plain[RECORD];
+    size_t before = left_over(t);
     int n = mbedtls_ssl_read(&t->ssl, plain, sizeof(plain));
     if (n > 0) {
         t->stream.on_read(&t->stream, AD_OK, (const char *)plain, (size_t)n);
@@ -428,7 +465,7 @@ static bool read_one(struct ad__tls *t)
         read_failed(t, n);
     }
     flush(t);
-    return false;
+    return is_again(t, n, before);
 }
 
 static bool wants_plain(const struct ad__tls *t)
@@ -469,7 +506,10 @@ static void steer(struct ad__tls *t)
     bool want = !t->lower_end && !t->end && (t->phase < AD__TLS_OPEN || t->reading);
     if (want && !t->lower_reading) {
         t->lower_reading = ad_stream_read_start(t->lower, on_lower_read) == AD_OK;
-        t->lower_end = t->lower_reading ? AD_OK : AD_ERR_NETWORK;
+        if (!t->lower_reading) {
+            t->lower_end = AD_ERR_NETWORK;
+            wake(t);
+        }
     } else if (!want && t->lower_reading) {
         t->lower_reading = false;
         ad_stream_read_stop(t->lower);
@@ -505,7 +545,6 @@ static void step(struct ad__tls *t)
     }
     keep_fresh(t);
     steer(t);
-    tell_reading(t); /* when one of the two has failed */
 }
 
 static void on_post(struct ad_post *post)

@@ -41,7 +41,8 @@ START_TEST(a_certificate_is_believed_or_it_is_said_why_not)
         ck_assert_uint_eq(tls_count("client", "refused"), 1);
         world_until_true(&f.w, &f.s.over);
         ck_assert_int_eq(f.s.end, AD_ERR_TLS);
-        ck_assert_uint_eq(tls_count("server", "refused"), 1);
+        /* An alert, if it can be read: mbedTLS 3.6 sends it before its keys are in use. */
+        ck_assert_uint_eq(tls_count("server", "refused") + tls_count("server", "failed"), 1);
     } else {
         ck_assert_msg(err == AD_OK, "%s", f.dial.info.msg);
         tls_say(&f.c, "question");
@@ -552,7 +553,7 @@ START_TEST(a_dial_may_be_cancelled_at_each_stage)
         turns++;
     }
     ck_assert_int_eq(f.err, AD_OK);
-    ck_assert_uint_gt(turns, 3);
+    ck_assert_uint_gt(turns, 2);
     tls_close_all();
 }
 END_TEST
@@ -573,7 +574,7 @@ START_TEST(a_server_may_close_at_each_stage)
         tls_hang_up();
         turns++;
     }
-    ck_assert_uint_gt(turns, 3);
+    ck_assert_uint_gt(turns, 2);
     tls_close_all();
 }
 END_TEST

@@ -29,7 +29,9 @@ struct tls_fixture {
     bool fork;      /* the lower dial does not answer */
     void (*on_pair)(struct tls_fixture *f); /* may set faults before the first byte */
     struct ad_stream *lower[2];             /* pair ends: client's, server's */
-    bool accepted;                          /* by tls_accept: the client's end is the test's */
+    size_t fail_at, fail_times;             /* see tls_fail_from_pair */
+    bool fails;
+    bool accepted; /* by tls_accept: the client's end is the test's */
 
     struct ad_dial dial;
     unsigned dialed; /* callbacks of the dial */
@@ -54,6 +56,10 @@ enum ad_err tls_connect(const char *host);
 void tls_accept(void);
 /* `text` is a constant; what was said before has gone out. */
 void tls_say(struct tls_end *from, const char *text);
+/* The same, where that may fail. */
+void tls_try_to_say(struct tls_end *from, const char *text);
+/* heap_fail, from the moment on that the next pair is there. */
+void tls_fail_from_pair(size_t n, size_t times);
 void tls_until_got(struct tls_end *at, const char *text);
 /* The counter of handshakes. */
 uint64_t tls_count(const char *side, const char *outcome);
