@@ -104,6 +104,10 @@ static bool has_comments(const struct schedule *s, const struct ad_sim_record *r
 
 static void merge(struct schedule *s)
 {
+    char rules[48];
+    (void)snprintf(rules, sizeof(rules), "{\"apply_ms\":%u}",
+                   chance(s, 50) ? 0 : between(s, 100, 20000));
+    ck_assert_uint_eq(control(s, "/_sim/merge", rules), 200);
     const struct ad_sim_object *people = ad_sim_object_find(&s->u.sim.store, AD_STR("people"));
     char a[37];
     char b[37];
@@ -144,10 +148,17 @@ static void change_schema(struct schedule *s)
                 body);
         return;
     }
-    (void)snprintf(body, sizeof(body), "{\"data\":{\"title\":\"Renamed %u\",\"is_archived\":%s}}",
-                   n, chance(s, 50) ? "true" : "false");
-    universe_ask(&s->u, "PATCH", "/v2/lists/sales_pipeline/attributes/summary", body, NULL);
-    s->lost = true; /* what an archived attribute held is told by no event */
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"data\":{\"title\":\"Renamed %u\",\"api_slug\":\"slug_%u\",\"is_archived\":%s}}", n, n,
+        chance(s, 30) ? "true" : "false");
+    const struct ad_sim_object *list = ad_sim_list_find(&s->u.sim.store, AD_STR("sales_pipeline"));
+    const struct ad_sim_attr *a = list->attrs[ad_rand_below(&s->rand, list->attrs_n)];
+    char path[192];
+    (void)snprintf(path, sizeof(path), "/v2/lists/sales_pipeline/attributes/%s", a->slug);
+    universe_ask(&s->u, "PATCH", path, body, NULL); /* refused for a system attribute */
+    s->lost =
+        true; /* no event tells of the values under another name, or gone with an archived one */
 }
 
 static void outage(struct schedule *s)
