@@ -25,6 +25,7 @@
  *           GET  /api/v1/webhooks              ours and others
  *           POST /api/v1/webhooks              {"replace"?}: ensures the one that is ours
  *           POST /api/v1/webhooks/rotate       {"replace"?}: another one takes its place
+ *           POST /api/v1/erase                 {"object","record_id","force"?}
  *           POST /api/v1/restored              after a restore: everything is synced
  *           DELETE /api/v1/webhooks/{id} */
 #ifndef AD_API_API_H

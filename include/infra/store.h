@@ -181,6 +181,13 @@ AD_MUST_CHECK enum ad_err ad_store_read_now(struct ad_store *s, struct ad_store_
 AD_MUST_CHECK enum ad_err ad_store_write_now(struct ad_store *s, struct ad_store_req *req);
 void ad_store_rows_free(struct ad_store_req *req);
 
+/* Writes the whole file anew and empties the log, so that nothing of what was deleted or replaced
+ * before is left in either (SQLite: VACUUM and a checkpoint that truncates). Behind everything
+ * submitted before, of any class. Takes as long as copying the database does, holds all writes up
+ * meanwhile, and needs its size again on the disk. `req` needs only cb and data. STORE_BUSY: another
+ * program reads the file: it is written anew, but the log could not be emptied. */
+AD_MUST_CHECK enum ad_err ad_store_rewrite(struct ad_store *s, struct ad_store_req *req);
+
 /* --- Backup -------------------------------------------------------------------------------------
  *
  * A copy of the whole database as of the moment it begins, in one file that needs nothing beside it

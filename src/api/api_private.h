@@ -53,6 +53,7 @@ void ad__api_sync_all(void *ctx, struct ad_exchange *x);
 void ad__api_backup(void *ctx, struct ad_exchange *x);
 void ad__api_backup_status(void *ctx, struct ad_exchange *x);
 void ad__api_audit_list(void *ctx, struct ad_exchange *x);
+void ad__api_erase(void *ctx, struct ad_exchange *x);
 void ad__api_restored(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_list(void *ctx, struct ad_exchange *x);
 void ad__api_webhooks_ensure(void *ctx, struct ad_exchange *x);

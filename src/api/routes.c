@@ -43,6 +43,7 @@ static const struct ad__api_route internal[] = {
     ACTION(POST, "/api/v1/sync/{object}", ad__api_sync_start, JSON, "sync.start"),
     ROUTE(GET, READ, "/api/v1/backup", ad__api_backup_status),
     ACTION(POST, "/api/v1/backup", ad__api_backup, JSON, "backup"),
+    ACTION(POST, "/api/v1/erase", ad__api_erase, JSON, "erase"),
     ACTION(POST, "/api/v1/restored", ad__api_restored, JSON, "restored"),
     ROUTE(GET, OPERATE, "/api/v1/audit", ad__api_audit_list),
     ROUTE(GET, READ, "/api/v1/webhooks", ad__api_webhooks_list),

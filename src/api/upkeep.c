@@ -2,6 +2,7 @@
 
 #include "base/json_bind.h"
 #include "service/backup.h"
+#include "service/erase.h"
 
 /* --- Backup --- */
 
@@ -74,5 +75,44 @@ void ad__api_restored(void *ctx, struct ad_exchange *x)
     ask->q.err = ask->q.err ? ask->q.err : ad_service_restored(a->o.service, &ask->q);
     if (ask->q.err) {
         ad__api_answer(x, &ask->q, 202, AD__API_NO_CURSOR);
+    }
+}
+
+/* --- Erasing --- */
+
+struct ask_erase {
+    struct ad_erase_query e;
+    struct ad_buf out;
+};
+
+static void on_erased(struct ad_service_query *q)
+{
+    ad__api_answer(q->data, q, 200, AD__API_NO_CURSOR);
+}
+
+void ad__api_erase(void *ctx, struct ad_exchange *x)
+{
+    static const char *const known[] = { "object", "record_id", "force", NULL };
+    static const struct ad_json_field fields[] = {
+        AD_FIELD(STR, struct ad_erase_query, object, "object", AD_REQUIRED),
+        AD_FIELD(STR, struct ad_erase_query, record_id, "record_id", AD_REQUIRED),
+        AD_FIELD(BOOL, struct ad_erase_query, force, "force", AD_OPTIONAL),
+    };
+    struct ad_api *a = ctx;
+    struct ask_erase *ask = ad_arena_zalloc(x->arena, sizeof(*ask));
+    const struct ad_json *doc;
+    if (!ask) {
+        ad__api_problem(x, AD_ERR_NOMEM, NULL);
+        return;
+    }
+    struct ad_service_query *q = &ask->e.q;
+    ad_buf_init(&ask->out, AD__API_ANSWER_MAX);
+    *q = (struct ad_service_query){ .out = &ask->out, .cb = on_erased, .data = x };
+    enum ad_err err = ad__api_body(x, known, &doc, &q->info);
+    err = err ? err : ad_json_bind(doc, fields, AD_LEN(fields), &ask->e, &q->info);
+    err = err ? err : ad_service_erase(a->o.service, &ask->e);
+    if (err) {
+        q->err = err;
+        ad__api_answer(x, q, 200, AD__API_NO_CURSOR);
     }
 }

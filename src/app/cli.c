@@ -64,6 +64,17 @@ static const struct ad_cli_option events_options[] = {
     { NULL, NULL, 0, NULL },
 };
 
+static const struct ad_cli_option erase_options[] = {
+    { "--force", NULL, AT(force), "without asking Attio whether the record is gone there" },
+    URL_OPTION,
+    { NULL, NULL, 0, NULL },
+};
+
+static const struct ad_cli_option migrate_options[] = {
+    { "--dry-run", NULL, AT(dry_run), "only say what would be done" },
+    { NULL, NULL, 0, NULL },
+};
+
 static const struct ad_cli_option url_options[] = {
     URL_OPTION,
     { NULL, NULL, 0, NULL },
@@ -92,6 +103,11 @@ const struct ad_command ad_commands[] = {
       ad_cmd_events },
     { "backup", "FILE", "a copy of the database into a new file, while it is in use", 1, 1,
       url_options, ad_cmd_backup },
+    { "erase", "OBJECT RECORD",
+      "one record's data out of everything; then the file is written anew", 2, 2, erase_options,
+      ad_cmd_erase },
+    { "migrate", "", "our own tables to this program's version, without a server", 0, 0,
+      migrate_options, ad_cmd_migrate },
     { "restored", "", "after a backup was put in place: numbers leap, everything is synced", 0, 0,
       url_options, ad_cmd_restored },
     { "version", "", "version, build, libraries", 0, 0, no_options, ad_cmd_version },

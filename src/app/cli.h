@@ -31,7 +31,7 @@ struct ad_cli {
     struct ad_config_flag flags[AD_CLI_WORDS_MAX];
     unsigned flags_n;
     /* options of single commands */
-    bool print, all, no_wait, replace, dry_run;
+    bool print, all, no_wait, replace, force, dry_run;
     const char *state, *type, *subject, *since, *limit, *cursor;
     char *const *environ;
 };
@@ -77,6 +77,8 @@ int ad_cli_exit(enum ad_err err);
 
 int ad_cmd_serve(const struct ad_cli *cli);
 int ad_cmd_backup(const struct ad_cli *cli);
+int ad_cmd_erase(const struct ad_cli *cli);
+int ad_cmd_migrate(const struct ad_cli *cli);
 int ad_cmd_restored(const struct ad_cli *cli);
 int ad_cmd_check(const struct ad_cli *cli);
 int ad_cmd_sync(const struct ad_cli *cli);

@@ -236,6 +236,66 @@ START_TEST(without_memory_it_does_not_begin)
 }
 END_TEST
 
+/* --- Written anew --- */
+
+static bool file_holds(const char *suffix, const char *text)
+{
+    static char bytes[8 << 20];
+    char name[160];
+    text_of(name, sizeof(name), "%s%s", f.path, suffix);
+    FILE *file = fopen(name, "rb");
+    if (!file) {
+        return false;
+    }
+    size_t n = fread(bytes, 1, sizeof(bytes), file);
+    (void)fclose(file);
+    ck_assert_uint_lt(n, sizeof(bytes));
+    return memmem(bytes, n, text, strlen(text)) != NULL;
+}
+
+static void on_rewritten(struct ad_store_req *req)
+{
+    (void)req;
+    called++;
+}
+
+static enum ad_err rewrite(void)
+{
+    struct ad_store_req req = { .cb = on_rewritten };
+    called = 0;
+    ck_assert_int_eq(ad_store_rewrite(f.store, &req), AD_OK);
+    await_backup();
+    return req.err;
+}
+
+START_TEST(written_anew_nothing_deleted_is_left)
+{
+    fill();
+    run_sql("UPDATE t SET s = 'quoxlewhim' WHERE id % 7 = 0");
+    run_sql("UPDATE t SET s = NULL WHERE s = 'quoxlewhim'; DELETE FROM t WHERE id > 15000");
+    ck_assert(file_holds("", "quoxlewhim") || file_holds("-wal", "quoxlewhim"));
+    ck_assert_int_eq(rewrite(), AD_OK);
+    ck_assert(!file_holds("", "quoxlewhim") && !file_holds("-wal", "quoxlewhim"));
+    ck_assert_int_eq(rows_of_t(), 15000);
+    run_sql("INSERT INTO t (id, n) VALUES (30000, 1)");
+    ck_assert_int_eq(rows_of_t(), 15001);
+}
+END_TEST
+
+START_TEST(what_another_program_reads_cannot_be_emptied)
+{
+    sqlite3 *db = NULL;
+    fill();
+    ck_assert_int_eq(sqlite3_open_v2(f.path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM t", NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(rewrite(), AD_ERR_STORE_BUSY);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+    ck_assert_int_eq(rewrite(), AD_OK);
+    run_sql("INSERT INTO t (id, n) VALUES (30000, 1)");
+}
+END_TEST
+
 static Suite *backup_suite(void)
 {
     const TTest *const tests[] = {
@@ -247,6 +307,8 @@ static Suite *backup_suite(void)
         no_room_leaves_nothing_behind,
         cancelled_it_ends_and_leaves_nothing_behind,
         without_memory_it_does_not_begin,
+        written_anew_nothing_deleted_is_left,
+        what_another_program_reads_cannot_be_emptied,
     };
     Suite *suite = suite_create("store_backup");
     TCase *tcase = tcase_create("backup");

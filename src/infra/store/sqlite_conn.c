@@ -397,3 +397,21 @@ bool store_conn_checkpoint(struct store_conn *c, enum ad_err *err, struct ad_err
     *err = rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY ? AD_OK : store_conn_fail(c, rc, info);
     return true;
 }
+
+/* --- writing anew --- */
+
+/* The copy goes to a file, since it may not fit into memory. VACUUM attaches it, which is ours to
+ * allow. */
+enum ad_err store_conn_rewrite(struct store_conn *c, struct ad_errinfo *info)
+{
+    c->controlling = true;
+    enum ad_err err = run_sql(c, "PRAGMA temp_store=FILE; VACUUM;", info);
+    AD_IGNORE(run_sql(c, "PRAGMA temp_store=MEMORY", NULL), "slower, not wrong");
+    c->controlling = false;
+    if (err) {
+        return err;
+    }
+    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    c->log_pages_at_checkpoint = c->log_pages = 0;
+    return rc ? store_conn_fail(c, rc, info) : AD_OK;
+}

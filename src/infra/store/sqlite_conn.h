@@ -76,6 +76,8 @@ AD_MUST_CHECK enum ad_err store_conn_steps(struct store_conn *c, struct ad_store
 /* Runs a script statement by statement. */
 AD_MUST_CHECK enum ad_err store_conn_script(struct store_conn *c, struct ad_str script,
                                             struct ad_errinfo *info);
+/* VACUUM, and the log copied and emptied. Outside of a transaction. */
+AD_MUST_CHECK enum ad_err store_conn_rewrite(struct store_conn *c, struct ad_errinfo *info);
 /* A write that changes nothing. */
 AD_MUST_CHECK enum ad_err store_conn_probe(struct store_conn *c, struct ad_errinfo *info);
 void store_conn_forget(struct store_conn *c, const struct ad_sql *sql);

@@ -333,6 +333,19 @@ enum ad_err ad_store_exec(struct ad_store *s, struct ad_store_req *req, struct a
     return AD_OK;
 }
 
+enum ad_err ad_store_rewrite(struct ad_store *s, struct ad_store_req *req)
+{
+    if (s->closing) {
+        return AD_ERR_CLOSED;
+    }
+    if (!req->cb) {
+        return AD_ERR_INVALID;
+    }
+    req->keep_rows = false;
+    submit(s, req, STORE_REWRITE);
+    return AD_OK;
+}
+
 enum ad_err ad_store_backup(struct ad_store *s, struct ad_store_backup *b)
 {
     if (s->closing) {

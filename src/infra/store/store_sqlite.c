@@ -69,7 +69,12 @@ static void run_group(struct store_sqlite *s, struct store_group *g)
     struct store_conn *c = &s->write_conn;
     c->deadline_ms = store_group_deadline(g, s->opts.busy_ms);
     g->err = make_ready(s, g);
-    if (!g->err && g->alone) {
+    if (!g->err && g->alone && store_first_of(&g->reqs)->kind == STORE_REWRITE) {
+        struct ad_store_req *req = store_first_of(&g->reqs);
+        req->err = store_conn_rewrite(c, &req->info);
+        g->err = store_err_is_group(req->err) ? req->err : AD_OK;
+        g->info = req->info;
+    } else if (!g->err && g->alone) {
         store_group_script(c, g);
     } else if (!g->err) {
         store_group_transact(c, g);

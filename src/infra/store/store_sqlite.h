@@ -10,7 +10,7 @@
 struct store_sqlite;
 
 /* A probe writes something that changes nothing, to learn whether writing works again. */
-enum store_kind { STORE_WRITE, STORE_READ, STORE_EXEC, STORE_FORGET, STORE_PROBE };
+enum store_kind { STORE_WRITE, STORE_READ, STORE_EXEC, STORE_FORGET, STORE_PROBE, STORE_REWRITE };
 
 enum { STORE_TIMES_MAX = 64 };
 /* Durations in milliseconds; in a turn with more than these, the rest is only counted. */

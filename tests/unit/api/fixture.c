@@ -165,6 +165,15 @@ enum ad_err ad_service_backup_status(struct ad_service *s, struct ad_buf *out)
     return ad_buf_status(out);
 }
 
+enum ad_err ad_service_erase(struct ad_service *s, struct ad_erase_query *e)
+{
+    (void)s;
+    keep(the_double.object, sizeof(the_double.object), e->object);
+    keep(the_double.id, sizeof(the_double.id), e->record_id);
+    the_double.replace = e->force;
+    return ask("erase", &e->q.info, end, &e->q);
+}
+
 enum ad_err ad_service_restored(struct ad_service *s, struct ad_service_query *q)
 {
     (void)s;

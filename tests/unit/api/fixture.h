@@ -8,6 +8,7 @@
 #include "service/audit.h"
 #include "service/backup.h"
 #include "service/changes.h"
+#include "service/erase.h"
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"
