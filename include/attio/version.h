@@ -42,8 +42,8 @@ struct ad_versions_leap {
     void *impl;
 };
 /* After a restore: what was lost with the newer database had higher numbers, and may be remembered
- * somewhere (a cursor of the change feed, a run's id). When cb says OK, every number from then on is
- * above all of them, durably. OK: cb comes exactly once, later; before close. */
+ * somewhere (a cursor of the change feed, a run's id). When cb says OK, every number from then on,
+ * and of the change feed, is above all of them, durably. OK: cb comes exactly once, later; before close. */
 AD_MUST_CHECK enum ad_err ad_versions_leap(struct ad_versions *v, struct ad_versions_leap *leap);
 
 #endif

@@ -21,9 +21,6 @@ static const struct ad_sql tables_sql = {
               " AND EXISTS (SELECT 1 FROM pragma_table_info(s.name) AS r WHERE r.name = '_raw')"
               " AND c.\"notnull\" = 0 AND c.pk = 0 AND c.name <> '_deleted_at' GROUP BY s.name",
 };
-static const struct ad_sql feed_sql = {
-    .sqlite = "SELECT count(*) FROM sqlite_schema WHERE name = 'attiod_change'",
-};
 
 struct erasing {
     struct ad_erase *e;
@@ -31,7 +28,7 @@ struct erasing {
     struct ad_store_req req;
     struct ad_step step;
     struct ad_buf script;
-    bool feed, mirrored;
+    bool mirrored;
 };
 
 static void end(struct erasing *w, enum ad_err err, const struct ad_errinfo *info)
@@ -107,11 +104,9 @@ static void put_rest(struct erasing *w)
                " WHERE state > 1 AND body IS NOT NULL AND instr(body, CASE typeof(body)"
                " WHEN 'blob' THEN CAST('%.*s' AS BLOB) ELSE '%.*s' END) > 0;",
                AD_FMT(w->e->record_id), AD_FMT(w->e->record_id));
-    if (w->feed) {
-        ad_buf_put(b, AD_STR("UPDATE attiod_change SET fields = NULL WHERE record_id IN"
-                             " (SELECT id FROM attiod_erasing);"));
-    }
-    ad_buf_put(b, AD_STR("DROP TABLE attiod_erasing;"));
+    ad_buf_put(b, AD_STR("UPDATE attiod_change SET fields = NULL WHERE record_id IN"
+                         " (SELECT id FROM attiod_erasing);"
+                         "DROP TABLE attiod_erasing;"));
 }
 
 /* --- The steps --- */
@@ -172,17 +167,6 @@ static enum ad_err ask(struct erasing *w, const struct ad_sql *sql, ad_store_cb 
     return ad_store_read(w->store, &w->req);
 }
 
-static void on_feed(struct ad_store_req *req)
-{
-    struct erasing *w = ad_container_of(req, struct erasing, req);
-    enum ad_err err = req->err;
-    w->feed = !err && ad_row(&req->rows, 0)[0].i64 > 0;
-    err = err ? err : ask(w, &tables_sql, on_tables);
-    if (err) {
-        end(w, err, NULL);
-    }
-}
-
 enum ad_err ad_erase_start(struct ad_store *store, struct ad_erase *e)
 {
     if (!ad_str_is_uuid(e->object_id) || !ad_str_is_uuid(e->record_id)) {
@@ -196,7 +180,7 @@ enum ad_err ad_erase_start(struct ad_store *store, struct ad_erase *e)
     w->store = store;
     ad_buf_init(&w->script, SCRIPT_MAX);
     e->impl = w;
-    enum ad_err err = ask(w, &feed_sql, on_feed);
+    enum ad_err err = ask(w, &tables_sql, on_tables);
     if (err) {
         e->impl = NULL;
         ad_buf_fini(&w->script);

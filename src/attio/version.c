@@ -79,11 +79,17 @@ int64_t ad_versions_next(struct ad_versions *v)
 
 /* --- After a restore --- */
 
+/* The newest entry moves; whoever had read it reads it once more. */
+static const struct ad_sql feed_leap_sql = {
+    .sqlite = "UPDATE attiod_change SET seq = seq + $1"
+              " WHERE seq = (SELECT max(seq) FROM attiod_change)",
+};
+
 struct leaping {
     struct ad_versions *v;
     struct ad_versions_leap *leap;
     struct ad_value size;
-    struct ad_step step;
+    struct ad_step steps[2];
     struct ad_store_req req;
 };
 
@@ -115,9 +121,10 @@ enum ad_err ad_versions_leap(struct ad_versions *v, struct ad_versions_leap *lea
     l->v = v;
     l->leap = leap;
     l->size = AD_V_I64(AD_VERSION_LEAP);
-    l->step = (struct ad_step){ .sql = &reserve_sql, .values = &l->size, .values_n = 1 };
+    l->steps[0] = (struct ad_step){ .sql = &feed_leap_sql, .values = &l->size, .values_n = 1 };
+    l->steps[1] = (struct ad_step){ .sql = &reserve_sql, .values = &l->size, .values_n = 1 };
     l->req = (struct ad_store_req){
-        .steps = &l->step, .steps_n = 1, .cls = AD_STORE_NORMAL, .cb = on_leapt
+        .steps = l->steps, .steps_n = 2, .cls = AD_STORE_NORMAL, .cb = on_leapt
     };
     leap->impl = l;
     enum ad_err err = ad_store_write(v->store, &l->req);

@@ -131,6 +131,34 @@ START_TEST(a_database_without_our_tables_is_an_error)
 }
 END_TEST
 
+static void on_leapt(struct ad_versions_leap *leap)
+{
+    *(bool *)leap->data = true;
+}
+
+START_TEST(after_a_leap_all_numbers_are_above_what_was_lost)
+{
+    bool done = false;
+    struct ad_versions *v = versions_open();
+    struct ad_versions_leap leap = { .cb = on_leapt, .data = &done };
+    fixture_sql(&f, "INSERT INTO attiod_change (seq, object_id, record_id, at, change)"
+                    " VALUES (5, 'o', 'a', 't', 1), (6, 'o', 'b', 't', 1)");
+    ck_assert_int_eq(ad_versions_next(v), 1);
+    ck_assert_int_eq(ad_versions_leap(v, &leap), AD_OK);
+    ck_assert(!done);
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(leap.err, AD_OK);
+    int64_t last = ad_versions_next(v);
+    ck_assert_int_gt(last, AD_VERSION_LEAP);
+    ad_versions_close(v);
+    v = versions_open();
+    ck_assert_int_gt(ad_versions_next(v), last);
+    ad_versions_close(v);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT max(seq) FROM attiod_change"), 6 + AD_VERSION_LEAP);
+    ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_change"), 2);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("version");
@@ -143,6 +171,7 @@ static Suite *suite(void)
     tcase_add_test(tc, without_a_database_they_end_rather_than_repeat);
     tcase_add_test(tc, closing_while_a_block_is_being_reserved);
     tcase_add_test(tc, a_database_without_our_tables_is_an_error);
+    tcase_add_test(tc, after_a_leap_all_numbers_are_above_what_was_lost);
     suite_add_tcase(suite, tc);
     return suite;
 }
