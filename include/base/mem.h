@@ -21,10 +21,6 @@ struct ad_heap {
  * Thread-safe heaps only: the store's threads allocate too. */
 void ad_heap_set(const struct ad_heap *heap);
 
-/* For a process whose large pieces come and go all the time (answers of some megabytes): keeps up to 3
- * MiB that were given back, instead of having the kernel clear them anew each time. Once, at start. */
-void ad_heap_keep(void);
-
 AD_MUST_CHECK void *ad_alloc(size_t size);                 /* not zeroed */
 AD_MUST_CHECK void *ad_zalloc(size_t size);                /* zeroed */
 AD_MUST_CHECK void *ad_alloc_array(size_t n, size_t size); /* NULL also on overflow; zeroed */

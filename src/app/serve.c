@@ -9,7 +9,6 @@
 #include "app/reload.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "infra/crypto.h"
 #include "infra/log_sink.h"
 
@@ -171,7 +170,6 @@ static int serve(const struct ad_cli *cli, const struct ad_config *c)
         return AD_EXIT_FAILED;
     }
     ad_hash_seed(seed);
-    ad_heap_keep();
     ad_log_set_level(ad_config_log_level(c));
     int code = AD_EXIT_FAILED;
     if (ad_log_fd_open(s.loop, STDOUT_FILENO, log_format(c), &s.log)) {

@@ -4,12 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
-#define KEPT_BYTES (3 << 20)
-
 static void *libc_alloc(void *ctx, size_t size)
 {
     (void)ctx;
@@ -38,14 +32,6 @@ static const struct ad_heap *current = &libc_heap;
 void ad_heap_set(const struct ad_heap *heap)
 {
     current = heap ? heap : &libc_heap;
-}
-
-void ad_heap_keep(void)
-{
-#ifdef __GLIBC__
-    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
-    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
-#endif
 }
 
 /* A size of 0 becomes 1: otherwise NULL could mean both "empty" and "no memory". */

@@ -144,7 +144,7 @@ static const char writer_setup[] = "PRAGMA page_size=4096;"
                                    "PRAGMA secure_delete=OFF;" /* Debian's default is on */
                                    "PRAGMA temp_store=MEMORY;"
                                    "PRAGMA mmap_size=0;" /* an I/O error would be a SIGBUS */
-                                   "PRAGMA cache_size=-16384;"
+                                   "PRAGMA cache_size=-8192;"
                                    "PRAGMA analysis_limit=400;"
                                    "PRAGMA journal_size_limit=67108864;";
 static const char reader_setup[] = "PRAGMA query_only=ON;"
