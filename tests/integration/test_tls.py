@@ -12,6 +12,7 @@ import sqlite3
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import uuid
@@ -47,6 +48,43 @@ class Plain(Process):
         self.log = open(self.log_path, "wb")
         self.child = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=self.log,
                                       stderr=subprocess.STDOUT)
+
+
+class Cutter:
+    """Passes connections on to a port; the first ones it cuts in the middle of the server's first flight."""
+
+    def __init__(self, behind, cuts):
+        self.behind, self.cuts = behind, cuts
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.behind))
+            cut = self.cuts > 0
+            self.cuts -= 1
+            threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, cut), daemon=True).start()
+
+    @staticmethod
+    def pump(source, target, cut):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data[:100] if cut else data)
+                if cut:
+                    break
+            target.shutdown(socket.SHUT_RDWR if cut else socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Tls(unittest.TestCase):
@@ -190,16 +228,16 @@ class Tls(unittest.TestCase):
         for part in ("pem", "key"):
             shutil.copy(self.file(f"good.{part}"), live / f"live.{part}")
         server = self.serve({"ATTIOD_TLS_CERT": str(live / "live.pem"), "ATTIOD_TLS_KEY": str(live / "live.key")})
-        self.assertIn("CN = Test good", self.s_client(server.port))
+        self.assertIn("Test good", self.s_client(server.port))
 
         shutil.copy(self.file("rsa.pem"), live / "live.pem")  # the key is still the old one's
         server.child.send_signal(signal.SIGHUP)
         until(lambda: any("is not the key of" in str(line) for line in server.lines()), "a refused reload")
-        self.assertIn("CN = Test good", self.s_client(server.port))
+        self.assertIn("Test good", self.s_client(server.port))
 
         shutil.copy(self.file("rsa.key"), live / "live.key")
         server.child.send_signal(signal.SIGHUP)
-        until(lambda: "CN = Test rsa" in self.s_client(server.port), "the new certificate")
+        until(lambda: "Test rsa" in self.s_client(server.port), "the new certificate")
 
     def test_commands_reach_the_server_by_its_certificate(self):
         server = self.serve(cert="wrong-host")
@@ -300,6 +338,16 @@ class Tls(unittest.TestCase):
                 self.assertGreaterEqual(self.plain_metric(server, "resumed"), 1)
                 self.assertEqual(self.plain_metric(server, "failed"), 0)
                 server.stop()
+
+    def test_handshakes_that_are_cut_are_tried_again_because_nothing_was_sent(self):
+        sim = Sim(people=5, companies=1, deals=1)
+        self.addCleanup(sim.stop)
+        front = Cutter(self.front(sim.port), cuts=2)
+        self.addCleanup(front.close)
+        server = self.attiod(f"https://127.0.0.1:{front.port}")
+        server.until_idle(60)
+        self.assertEqual(differences(sim, server.db), [])
+        self.assertEqual(self.plain_metric(server, "cut"), 2)
 
     def test_who_is_not_attio_is_said_not_to_be(self):
         for cert, host, part in (("wrong-host", "localhost", "certificate is for other.example, not for localhost"),
