@@ -534,18 +534,12 @@ static enum ad_err make_statements(struct ad_shape *shape)
 {
     static void (*const makers[AD_SHAPE_STATEMENTS])(struct ad_buf * b,
                                                      const struct ad_shape *shape) = {
-        [AD_SHAPE_UPSERT] = put_upsert,
-        [AD_SHAPE_TOMBSTONE] = put_tombstone,
-        [AD_SHAPE_EXISTING] = put_existing,
-        [AD_SHAPE_SCAN] = put_scan,
-        [AD_SHAPE_SCAN_RANGE] = put_scan_range,
-        [AD_SHAPE_TOMBSTONES] = put_tombstones,
-        [AD_SHAPE_CHILDREN] = put_children,
-        [AD_SHAPE_COUNT] = put_count,
-        [AD_SHAPE_BACKFILL] = put_backfill,
-        [AD_SHAPE_ROWS] = put_rows,
-        [AD_SHAPE_FEED_VALUES] = ad__feed_values,
-        [AD_SHAPE_PRUNE] = put_prune,
+        [AD_SHAPE_UPSERT] = put_upsert,           [AD_SHAPE_TOMBSTONE] = put_tombstone,
+        [AD_SHAPE_EXISTING] = put_existing,       [AD_SHAPE_SCAN] = put_scan,
+        [AD_SHAPE_SCAN_RANGE] = put_scan_range,   [AD_SHAPE_TOMBSTONES] = put_tombstones,
+        [AD_SHAPE_CHILDREN] = put_children,       [AD_SHAPE_COUNT] = put_count,
+        [AD_SHAPE_BACKFILL] = put_backfill,       [AD_SHAPE_ROWS] = put_rows,
+        [AD_SHAPE_FEED_VALUES] = ad__feed_values, [AD_SHAPE_PRUNE] = put_prune,
     };
     struct ad_buf b;
     enum ad_err err = AD_OK;

@@ -1,6 +1,7 @@
-#include "sync_private.h"
+#include "service/sync.h"
 
 #include "base/json_bind.h"
+#include "sync_private.h"
 
 /* An object's newest run as SQL knew it at start. */
 struct known {

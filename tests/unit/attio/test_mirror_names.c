@@ -206,10 +206,11 @@ END_TEST
 /* As many as SQL has columns for: what has no room is in the attribute's own column as JSON. */
 START_TEST(an_object_may_have_very_many_attributes)
 {
-    fixture_sql(&f, "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i <"
-                    " 499) INSERT INTO attiod_attribute SELECT '" O "', '30000000-0000-4000-8000-'"
-                    " || printf('%012d', i), i, 'place_' || i, 'T', 'location', 0, 1, 0, 0, 0, 1, 0, 0"
-                    " FROM n");
+    fixture_sql(&f,
+                "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i <"
+                " 499) INSERT INTO attiod_attribute SELECT '" O "', '30000000-0000-4000-8000-'"
+                " || printf('%012d', i), i, 'place_' || i, 'T', 'location', 0, 1, 0, 0, 0, 1, 0, 0"
+                " FROM n");
     reopen();
     struct ad_buf b;
     ad_buf_init(&b, (size_t)1 << 20);
