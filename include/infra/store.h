@@ -135,10 +135,10 @@ struct ad_store_opts {
      * connection would have its own */
     const char *url;
     /* 0 means the default */
-    unsigned busy_ms;           /* 3000: Attio's webhook is answered within 4 s */
-    unsigned read_ms;           /* 250 */
-    unsigned group_max;         /* 512 ingest and normal requests in one transaction */
-    unsigned bulk_max;          /* 50 bulk statements in one transaction */
+    unsigned busy_ms;   /* 3000: Attio's webhook is answered within 4 s */
+    unsigned read_ms;   /* 250 */
+    unsigned group_max; /* 512 ingest and normal requests in one transaction */
+    unsigned bulk_max;  /* 50 bulk statements in one transaction */
     /* Everything runs on the loop's own thread, which waits for the disk meanwhile: for tests that
      * must replay exactly. */
     bool on_loop;
