@@ -37,7 +37,9 @@ static const char *database_path(const char *url)
 
 static enum ad_err open_store(struct ad_app *a, struct ad_errinfo *info)
 {
-    const struct ad_store_opts opts = { .url = a->c->database_url, .metrics = a->metrics };
+    const struct ad_store_opts opts = { .url = a->c->database_url,
+                                        .metrics = a->metrics,
+                                        .on_loop = a->simulated };
     enum ad_err err = ad_file_make_parent(database_path(a->c->database_url), info);
     return err ? err : ad_store_open(a->loop, &opts, &a->store, info);
 }
@@ -136,7 +138,7 @@ static enum ad_err open_client(struct ad_app *a, struct ad_errinfo *info)
     const struct ad_config *c = a->c;
     const struct ad_client_opts opts = {
         .base_url = ad_str_c(c->base_url),
-        .dialer = a->trust ? ad_tls_client_dialer(a->trust) : NULL,
+        .dialer = a->trust ? ad_tls_client_dialer(a->trust) : a->dialer,
         .allow_plain_http = strcmp(c->env, "production") != 0,
         /* Who never calls needs none. */
         .api_key = ad_str_c(c->api_key || c->enabled ? c->api_key : "none-was-given"),
@@ -465,6 +467,8 @@ enum ad_err ad_app_open(const struct ad_app_opts *opts, struct ad_app **out,
     a->log = opts->log;
     a->offline = opts->offline;
     a->attio = opts->attio;
+    a->simulated = opts->simulated;
+    a->dialer = opts->dialer;
     a->clock = ad_loop_clock(a->loop);
     a->timers = ad_loop_timers(a->loop);
     ad_arena_init(&a->arena, (size_t)64 << 20);

@@ -21,6 +21,10 @@ struct ad_app_opts {
     uint64_t seed;
     /* A command's, in its own process: no listeners. `attio`: identity and schema come up. */
     bool offline, attio;
+    /* A simulation's: Attio is reached by `dialer`, nothing listens (ad_app_adopt), and the database
+     * works on the loop. */
+    bool simulated;
+    struct ad_dialer *dialer;
 };
 
 /* What failed to open, for the log and the exit code. */
@@ -41,6 +45,8 @@ AD_MUST_CHECK enum ad_err ad_app_reload(struct ad_app *a, const struct ad_config
                                         const struct ad_config *to, struct ad_errinfo *info);
 /* A reload ended: for the audit log and the metrics. `names`: what was changed. */
 void ad_app_note_reload(struct ad_app *a, bool ok, struct ad_str names);
+/* A connection to the public listener; takes the stream over. */
+void ad_app_adopt(struct ad_app *a, struct ad_stream *stream);
 /* /readyz says no from here on. */
 void ad_app_unready(struct ad_app *a);
 /* Stops listening and waits for requests under way, at most deadline_ms. */

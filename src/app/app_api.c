@@ -145,7 +145,7 @@ bool ad__app_close_internal(struct ad_app *a)
 
 enum ad_err ad__app_open_listeners(struct ad_app *a, struct ad_errinfo *info)
 {
-    if (a->offline) {
+    if (a->offline || a->simulated) {
         return AD_OK;
     }
     enum ad_err err = ad_http_server_listen(a->public_server, &a->c->public_at, a->public_address,
@@ -158,4 +158,9 @@ enum ad_err ad__app_open_listeners(struct ad_app *a, struct ad_errinfo *info)
 enum ad_err ad__app_open_work(struct ad_app *a, struct ad_errinfo *info)
 {
     return a->offline && !a->attio ? AD_OK : ad_service_start(a->service, info);
+}
+
+void ad_app_adopt(struct ad_app *a, struct ad_stream *stream)
+{
+    ad_http_server_adopt(a->public_server, stream);
 }

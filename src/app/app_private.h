@@ -28,7 +28,8 @@ struct ad_app {
     struct ad_loop *loop;
     const struct ad_config *c;
     uint64_t seed;
-    bool offline, attio;
+    bool offline, attio, simulated;
+    struct ad_dialer *dialer;
     const struct ad_clock *clock;
     struct ad_timers *timers;
 
