@@ -458,7 +458,7 @@ static struct ad_listed_webhook *next_doomed(const struct ad_account_impl *impl)
     struct ad_listed_webhook *doomed = NULL;
     AD_LIST_FOREACH (it, &impl->listed) {
         struct ad_listed_webhook *w = ad_container_of(it, struct ad_listed_webhook, link);
-        if (w != impl->kept && w->in_slot && !w->gone) {
+        if (w->in_slot && !w->gone && w != impl->kept) {
             if (w->lost) {
                 return w;
             }

@@ -113,7 +113,10 @@ enum ad_err ad_service_erase(struct ad_service *s, struct ad_erase_query *e)
     k->object = o;
     for (size_t i = 0; i < e->record_id.n; i++) { /* as Attio writes them */
         char c = e->record_id.p[i];
-        k->record_id[i] = c >= 'A' && c <= 'F' ? "abcdef"[c - 'A'] : c;
+        k->record_id[i] = c;
+        if (c >= 'A' && c <= 'F') {
+            k->record_id[i] = "abcdef"[c - 'A'];
+        }
     }
     enum ad_err err = start(k);
     if (err) {
