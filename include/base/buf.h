@@ -36,7 +36,8 @@ static inline size_t ad_buf_len(const struct ad_buf *b)
 
 static inline struct ad_str ad_buf_str(const struct ad_buf *b)
 {
-    return (struct ad_str){ b->p ? b->p + b->start : NULL, b->end - b->start };
+    /* As a number: before anything was put, p is NULL, and even NULL + 0 is undefined. */
+    return (struct ad_str){ (const char *)((uintptr_t)b->p + b->start), b->end - b->start };
 }
 
 /* Room for n more bytes behind the content: where to write, or NULL. Call ad_buf_commit with what

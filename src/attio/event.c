@@ -140,11 +140,11 @@ static struct ad_str *place_of(struct ad_event *e, struct ad_str key)
 /* Of a UUID: the bit that lower-case letters, digits and dashes have, and capitals lack. */
 static bool has_upper(struct ad_str uuid)
 {
-    char all = 0x20;
+    unsigned all = 0x20;
     for (size_t i = 0; i < uuid.n; i++) {
-        all &= uuid.p[i];
+        all &= (unsigned char)uuid.p[i];
     }
-    return !(all & 0x20);
+    return all == 0;
 }
 
 /* A UUID in lower case: ids are compared with those of Attio's answers. PARSE when it is none. */

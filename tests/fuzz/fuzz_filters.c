@@ -79,7 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ready = true;
     }
     ad_arena_init(&arena, (size_t)256 << 20);
-    struct ad_sim_query q = { .store = &store, .object = people, .limit = LIMIT, .arena = &arena };
+    uint64_t looked_at = 0;
+    struct ad_sim_query q = {
+        .store = &store, .object = people, .limit = LIMIT, .arena = &arena, .looked_at = &looked_at
+    };
     if (ad_json_parse(&arena, ad_str_n((const char *)data, size), NULL, &doc, NULL) == AD_OK &&
         compile(&q, doc)) {
         walk(&q);

@@ -524,11 +524,10 @@ START_TEST(tokens_are_taken_apart)
         { "ops.1", "with:colons:in:it", AD_ROLE_OPERATE },
         { "reader_2", "0123456789abcdeg", AD_ROLE_READ },
     };
-    assert_good(load(NULL,
-                     VARS(GOOD, "ATTIOD_INTERNAL_LISTEN=0.0.0.0:8081",
-                          "ATTIOD_TOKENS=prom:metrics:0123456789abcdef, "
-                          "ops.1:operate:with:colons:in:it,\r\n reader_2:read:0123456789abcdeg\n"),
-                     true));
+    static char tokens[] = "ATTIOD_TOKENS=prom:metrics:0123456789abcdef, "
+                           "ops.1:operate:with:colons:in:it,\r\n "
+                           "reader_2:read:0123456789abcdeg\n";
+    assert_good(load(NULL, VARS(GOOD, "ATTIOD_INTERNAL_LISTEN=0.0.0.0:8081", tokens), true));
     for (size_t i = 0; i < AD_LEN(expected); i++) {
         ck_assert_str_eq(c.access[i].name, expected[i].name);
         ck_assert_str_eq(c.access[i].token, expected[i].token);

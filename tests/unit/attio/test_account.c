@@ -500,7 +500,7 @@ START_TEST(a_key_about_which_attio_says_nothing_is_used_and_asked_about_again)
     token(200, SELF, 200);
     world_advance(&f.w, AD_ACCOUNT_RECHECK_MS + 1000);
     ck_assert_uint_eq(asked_who_we_are(), 2);
-    world_advance(&f.w, 3 * AD_ACCOUNT_RECHECK_MS);
+    world_advance(&f.w, UINT64_C(3) * AD_ACCOUNT_RECHECK_MS);
     ck_assert_uint_eq(asked_who_we_are(), 2);
 }
 END_TEST

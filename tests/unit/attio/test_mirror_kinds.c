@@ -93,27 +93,26 @@ END_TEST
 
 static const struct kind_row {
     enum ad_kind kind;
-    const char *answer;
     unsigned rows;
-    const char *query, *want;
+    const char *answer, *query, *want;
 } kind_rows[] = {
-    { AD_KIND_NOTE, PAGE(NOTE), 1,
+    { AD_KIND_NOTE, 1, PAGE(NOTE),
       "SELECT note_id || parent_object || parent_record_id || title || (meeting_id IS NULL) ||"
       " content_plaintext || content_markdown || tags || created_by_actor_type ||"
       " created_by_actor_id || created_at FROM notes_live",
       R(1) "people" R(5) "Call1a\nb# a[{\"type\":\"workspace-member\",\"workspace_member_id\":\"" R(
           9) "\"}]workspace-member" R(9) "2026-01-01T00:00:00.000000001Z" },
-    { AD_KIND_TASK, "{\"data\":" TASK "}", 1,
+    { AD_KIND_TASK, 1, "{\"data\":" TASK "}",
       "SELECT task_id || content_plaintext || deadline_at || is_completed || (completed_at IS NULL)"
       " || (linked_records ->> '$[0].target_record_id') || (assignees IS NULL) ||"
       " created_by_actor_id FROM tasks_live",
       R(2) "Do2026-02-01T00:00:00.000000000Z11" R(5) "1" R(9) },
-    { AD_KIND_COMMENT, PAGE(THREAD), 2,
+    { AD_KIND_COMMENT, 2, PAGE(THREAD),
       "SELECT group_concat(comment_id || thread_id || content_plaintext || object_id || record_id"
       " || coalesce(list_id || entry_id, '-') || author_id || (resolved_at IS NULL) ||"
       " (resolved_by_id IS NULL)) FROM (SELECT * FROM comments_live ORDER BY comment_id)",
       R(3) R(3) "Hm" O R(5) "-" R(9) "11," R(4) R(3) "Hm" O R(5) L R(7) R(9) "11" },
-    { AD_KIND_MEMBER, PAGE(MEMBER), 1,
+    { AD_KIND_MEMBER, 1, PAGE(MEMBER),
       "SELECT workspace_member_id || first_name || last_name || email_address || access_level ||"
       " (avatar_url IS NULL) FROM workspace_members_live",
       R(9) "AdaLada@example.comadmin1" },

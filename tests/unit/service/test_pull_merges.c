@@ -232,7 +232,8 @@ END_TEST
 START_TEST(lookups_that_fail_are_repeated)
 {
     merge_two();
-    fixture_sql(&s.f, "ALTER TABLE attiod_merge RENAME TO away");
+    /* The old way of renaming: triggers that name the table are left as they are. */
+    fixture_sql(&s.f, "PRAGMA legacy_alter_table = ON; ALTER TABLE attiod_merge RENAME TO away");
     event_send(&s, "record.updated", 0, 1, 0);
     pass(3000);
     ck_assert_int_eq(pending(&s), 1);
