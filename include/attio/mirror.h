@@ -174,7 +174,8 @@ AD_MUST_CHECK enum ad_err ad_mirror_tombstones(struct ad_mirror *m, struct ad_mi
 
 struct ad_mirror_prune;
 typedef void (*ad_mirror_prune_cb)(struct ad_mirror_prune *p);
-/* Takes away up to `max` tombstones that are older than `before_ns`, behind everything else. */
+/* Takes away up to `max` of the object's tombstones that are older than `before_ns`, and as many old
+ * entries of the change feed, behind everything else. */
 struct ad_mirror_prune {
     /* set by the caller */
     const struct ad_object *object;
@@ -185,7 +186,7 @@ struct ad_mirror_prune {
     /* result */
     enum ad_err err;
     struct ad_errinfo info;
-    int64_t removed; /* fewer than max: there are no more */
+    int64_t removed; /* of both; fewer than max: there are no more */
     /* private */
     void *impl;
 };

@@ -212,6 +212,43 @@ START_TEST(whoever_comes_too_late_is_told)
 }
 END_TEST
 
+static void on_pruned(struct ad_mirror_prune *p)
+{
+    *(bool *)p->data = true;
+}
+
+static int64_t prune(const char *before)
+{
+    bool done = false;
+    struct ad_mirror_prune p = { .object = the_object(), .max = 2, .cb = on_pruned, .data = &done };
+    ck_assert(ad_time_parse(ad_str_c(before), &p.before_ns));
+    ck_assert_int_eq(ad_mirror_prune(m, &p), AD_OK);
+    world_until_true(&f.w, &done);
+    ck_assert_int_eq(p.err, AD_OK);
+    return p.removed;
+}
+
+START_TEST(old_entries_go_a_few_at_a_time_and_the_newest_stays)
+{
+    ck_assert_int_eq(prune("2027-01-01T00:00:00Z"), 0); /* there is none */
+    apply(1, PAGE(ROW(R(1), "") "," ROW(R(2), "") "," ROW(R(3), "")));
+    world_advance(&f.w, 60000);
+    apply(2, PAGE(ROW(R(4), "") "," ROW(R(5), "")));
+    ck_assert_int_eq(prune("2026-01-01T00:00:00Z"), 0);
+    assert_feed(0, "ADDED 1 {}\nADDED 2 {}\nADDED 3 {}\nADDED 4 {}\nADDED 5 {}\n");
+    ck_assert_int_eq(prune("2026-01-01T00:00:30Z"), 2);
+    ck_assert_int_eq(prune("2026-01-01T00:00:30Z"), 1);
+    ck_assert_int_eq(prune("2026-01-01T00:00:30Z"), 0);
+    ck_assert_int_eq(changes(2, 10, NULL).err, AD_ERR_NOTFOUND);
+    assert_feed(3, "ADDED 4 {}\nADDED 5 {}\n");
+    ck_assert_int_eq(prune("2027-01-01T00:00:00Z"), 1);
+    ck_assert_int_eq(prune("2027-01-01T00:00:00Z"), 0);
+    assert_feed(4, "ADDED 5 {}\n");
+    delete_at(3, R(5));
+    assert_feed(5, "DELETED 5\n");
+}
+END_TEST
+
 START_TEST(large_entries_make_short_pages)
 {
     fixture_sql(&f,
@@ -390,6 +427,7 @@ static Suite *mirror_changes_suite(void)
         rows_completed_after_a_change_of_the_schema_are_changes,
         all_kinds_are_in_one_feed_and_can_be_told_apart,
         whoever_comes_too_late_is_told,
+        old_entries_go_a_few_at_a_time_and_the_newest_stays,
         large_entries_make_short_pages,
         no_memory_is_reported,
     };
