@@ -91,7 +91,7 @@ class Check(unittest.TestCase):
             errors = {(e["key"], e.get("line")) for e in answer["errors"]}
             self.assertFalse(answer["ok"])
             self.assertEqual(errors, {("rateLimit.intervalCap", 2), ("servr", 3), ("ATTIO_API_KEY", None),
-                                      ("ATTIO_WEBHOOK_SECRET", None), ("ATTIO_BASE_URL", None)})
+                                      ("ATTIO_WEBHOOK_SECRET", None)})
             code, out, _ = run("check", "--output", "text", "--config", path, environment=self.GOOD)
             self.assertEqual(code, 3)
             self.assertIn(f"{path}:2: rateLimit.intervalCap: must be between", out)

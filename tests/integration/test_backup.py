@@ -40,13 +40,14 @@ class Backup(unittest.TestCase):
         a.until_idle()
         object_id, records = self.sim.state("people")
         some = list(records)[:50]
+        workspace = self.sim.workspace_id()
         stop = threading.Event()
         answers = []
 
         def load():
             n = 0
             while not stop.is_set():
-                delivery = envelope(event("record.updated", self.sim.workspace_id(), object_id, some[n % 50]))
+                delivery = envelope(event("record.updated", workspace, object_id, some[n % 50]))
                 answers.append((f"load-{n}", a.deliver(delivery, key=f"load-{n}")[0]))
                 n += 1
 
