@@ -32,20 +32,15 @@ static bool is_told(const struct ad_column *c)
     return main->path && !c->attribute->multiselect && strcmp(main->path, c->property->path) != 0;
 }
 
-/* `row`: "OLD.", "NEW." or "". Physical names are plain. */
-static void put_ref(struct ad_buf *b, const struct ad_column *c, const char *row)
-{
-    ad_buf_fmt(b, "%s\"%.*s\"", row, AD_FMT(c->physical));
-}
-
-static void put_value(struct ad_buf *b, const struct ad_column *c, const char *row)
+static void put_value(struct ad_buf *b, const char *column)
 {
     static const char text[] =
-        "CASE typeof(@) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || @ || ';' WHEN 'real' THEN"
-        " 'r' || printf('%!.17g', @) || ';' ELSE 't' || length(CAST(@ AS BLOB)) || ':' || @ END";
+        " || CASE typeof(@) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || @ || ';'"
+        " WHEN 'real' THEN 'r' || printf('%!.17g', @) || ';'"
+        " ELSE 't' || length(CAST(@ AS BLOB)) || ':' || @ END";
     for (const char *p = text; *p; p++) {
         if (*p == '@') {
-            put_ref(b, c, row);
+            put(b, column);
         } else {
             ad_buf_putc(b, *p);
         }
@@ -56,35 +51,37 @@ static const char kind_letters[] = {
     [AD_COLUMN_TEXT] = 'T', [AD_COLUMN_NUMBER] = 'N', [AD_COLUMN_BOOL] = 'B', [AD_COLUMN_JSON] = 'J'
 };
 
-/* One SQL text with the fields of all columns that changed, or that have a value; NULL: none. As
- * VALUES, because SQLite has a limit on the terms of a UNION and none on those. */
+/* ", ('T4:name', +OLD."x", +NEW."x")". The plus leaves the value and takes the affinity, by which a text
+ * would be compared as if it were a number. Physical names are plain. */
+static void put_field(struct ad_buf *b, const struct ad_column *c, bool changed)
+{
+    ad_buf_fmt(b, ", ('%c%zu:' || ", kind_letters[c->kind], c->name.n);
+    ad__sql_text(b, c->name);
+    if (changed) {
+        ad_buf_fmt(b, ", +OLD.\"%.*s\", +NEW.\"%.*s\")", AD_FMT(c->physical), AD_FMT(c->physical));
+    } else {
+        ad_buf_fmt(b, ", +\"%.*s\", NULL)", AD_FMT(c->physical));
+    }
+}
+
+/* One SQL text with the fields of all columns that changed, or that have a value; NULL: none. How a
+ * value is written stands there once, because SQLite reads all triggers each time it opens the file
+ * or somebody changed the shape. As VALUES, because SQLite has a limit on the terms of a UNION and
+ * none on those. */
 static void put_fields(struct ad_buf *b, const struct ad_shape *shape, bool changed)
 {
-    put(b, "(SELECT group_concat(column1, '') FROM (VALUES (NULL)");
-    for (unsigned i = 0; i < shape->columns_n; i++) {
-        const struct ad_column *c = &shape->columns[i];
-        if (!is_told(c)) {
-            continue;
-        }
-        put(b, ", (CASE WHEN ");
-        put_ref(b, c, changed ? "OLD." : "");
-        put(b, " IS NOT ");
-        if (changed) {
-            put_ref(b, c, "NEW.");
-        } else {
-            put(b, "NULL");
-        }
-        ad_buf_fmt(b, " THEN '%c%zu:' || ", kind_letters[c->kind], c->name.n);
-        ad__sql_text(b, c->name);
-        put(b, " || ");
-        put_value(b, c, changed ? "OLD." : "");
-        if (changed) {
-            put(b, " || ");
-            put_value(b, c, "NEW.");
-        }
-        put(b, " END)");
+    put(b, "(SELECT group_concat(column1");
+    put_value(b, "column2");
+    if (changed) {
+        put_value(b, "column3");
     }
-    put(b, "))");
+    put(b, ", '') FROM (VALUES (NULL, NULL, NULL)");
+    for (unsigned i = 0; i < shape->columns_n; i++) {
+        if (is_told(&shape->columns[i])) {
+            put_field(b, &shape->columns[i], changed);
+        }
+    }
+    put(b, ") WHERE column2 IS NOT column3)");
 }
 
 /* "CREATE TRIGGER <table>_<name> AFTER INSERT ON <table> WHEN ... BEGIN INSERT ... SELECT <object>,

@@ -144,6 +144,16 @@ START_TEST(values_are_exact)
 }
 END_TEST
 
+/* Columns of text and of numbers are compared in one place: never a text as a number. */
+START_TEST(digits_that_stand_for_one_number_are_different_texts)
+{
+    apply(1, PAGE(ROW(R(1), TITLE("1") ",\"n\":[{\"value\":1}]")));
+    int64_t last = changes(-1, 1, NULL).latest;
+    apply(2, PAGE(ROW(R(1), TITLE("01") ",\"n\":[{\"value\":1.0}]")));
+    assert_feed(last, "UPDATED 1 {\"job_title\":{\"old\":\"1\",\"new\":\"01\"}}\n");
+}
+END_TEST
+
 START_TEST(a_record_that_was_merged_away_says_into_which)
 {
     apply(1, PAGE(ROW(R(1), "") "," ROW(R(2), "")));
@@ -423,6 +433,7 @@ static Suite *mirror_changes_suite(void)
     const TTest *const tests[] = {
         each_change_makes_one_entry_and_none_makes_none,
         values_are_exact,
+        digits_that_stand_for_one_number_are_different_texts,
         a_record_that_was_merged_away_says_into_which,
         rows_completed_after_a_change_of_the_schema_are_changes,
         all_kinds_are_in_one_feed_and_can_be_told_apart,
