@@ -13,7 +13,7 @@
  *
  * Targets are paths. "http://host/path" is taken too, as RFC 9112 section 3.2.2 asks, when its
  * host is that of the Host field; "*" for OPTIONS only. One empty line before a request is
- * skipped. Trailers and chunk extensions are dropped, Upgrade is ignored.
+ * skipped. Trailers (but Content-Length: 400) and chunk extensions are dropped, Upgrade is ignored.
  *
  * 404, 405 and what `admit` answers keep the connection when there is no body or a small one
  * with a length, which is read and dropped. All other refusals close: our direction ends first

@@ -96,7 +96,7 @@ struct ad__http_request {
     enum ad__http_chunk chunk;
     bool chunk_blank_ok, parser_running;
     uint64_t chunk_left;
-    size_t chunk_line_n, chunk_framing_n;
+    size_t chunk_line_n, chunk_name_n, chunk_framing_n;
     const char *chunk_gap;
 
     /* the reply */

@@ -63,6 +63,9 @@ static void report(struct dialing *d, enum ad_err err, struct ad_stream *s)
     struct ad_dial *dial = d->dial;
     d->dial = NULL;
     dial->impl = NULL;
+    if (!err) {
+        dial->info = (struct ad_errinfo){ .code = AD_OK }; /* an earlier address may have failed */
+    }
     maybe_free(d);
     dial->cb(dial, err, s);
 }
