@@ -2,8 +2,8 @@
  *
  *   RUN_SUITE(buf_suite)
  *
- * Each test is a process of its own unless CK_FORK=no says otherwise (in a debugger); libcheck
- * reads that, and where to write its TAP log, from the environment by itself. */
+ * Each test is a process of its own unless CK_FORK=no says otherwise (in a debugger, and in tests/run
+ * for most); libcheck reads that, and where to write its TAP log, from the environment by itself. */
 #ifndef AD_TEST_RUN_H
 #define AD_TEST_RUN_H
 
