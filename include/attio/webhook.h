@@ -10,6 +10,9 @@
 #include "attio/event.h"
 #include "base/http.h"
 
+/* Where deliveries arrive, below our public URL. */
+#define AD_WEBHOOK_PATH "/webhooks/attio"
+
 /* All secrets that are accepted now. Loop thread only. */
 struct ad_webhook_secrets;
 

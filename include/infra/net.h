@@ -40,6 +40,7 @@ typedef void (*ad_dial_cb)(struct ad_dial *d, enum ad_err err, struct ad_stream 
 struct ad_dial {
     /* result, also on failure */
     struct ad_errinfo info; /* DNS, NETWORK, TIMEOUT, CANCELED */
+    uint64_t resolved_ms;   /* monotonic, when the name had its addresses; 0: not, or it was one */
     void *data;             /* the caller's */
     /* private */
     ad_dial_cb cb;

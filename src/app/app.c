@@ -28,19 +28,12 @@ void ad__app_part_closed(void *ctx)
 
 /* --- Infra and attio ---------------------------------------------------------------------- */
 
-/* sqlite:var/x.db, sqlite:/path, sqlite:///path */
-static const char *database_path(const char *url)
-{
-    const char *path = url + strlen("sqlite:");
-    return strncmp(path, "///", 3) == 0 ? path + 2 : path;
-}
-
 static enum ad_err open_store(struct ad_app *a, struct ad_errinfo *info)
 {
     const struct ad_store_opts opts = { .url = a->c->database_url,
                                         .metrics = a->metrics,
                                         .on_loop = a->simulated };
-    enum ad_err err = ad_file_make_parent(database_path(a->c->database_url), info);
+    enum ad_err err = ad_file_make_parent(ad_file_of_database(a->c->database_url), info);
     return err ? err : ad_store_open(a->loop, &opts, &a->store, info);
 }
 

@@ -36,6 +36,12 @@ static const struct ad_cli_option check_options[] = {
             "the running server (ATTIOD_URL); default the internal listener" \
     }
 
+static const struct ad_cli_option doctor_options[] = {
+    SERVE_OPTIONS,
+    URL_OPTION,
+    { NULL, NULL, 0, NULL },
+};
+
 static const struct ad_cli_option sync_options[] = {
     { "--all", NULL, AT(all), "all that is configured" },
     { "--dry-run", NULL, AT(dry_run),
@@ -95,12 +101,16 @@ const struct ad_command ad_commands[] = {
       ad_cmd_serve },
     { "check", "", "loads the configuration and lists all that is wrong with it", 0, 0,
       check_options, ad_cmd_check },
+    { "doctor", "", "asks every layer, from the configuration to Attio, how it is", 0, 0,
+      doctor_options, ad_cmd_doctor },
     { "sync", "OBJECT | --all [--dry-run]", "full sync; waits for its end", 0, 1, sync_options,
       ad_cmd_sync },
     { "webhooks", "list | ensure | rotate | delete ID", "our webhooks at Attio", 1, 2,
       webhooks_options, ad_cmd_webhooks },
     { "events", "list | show ID | replay [ID] | discard [ID]", "the inbox", 1, 2, events_options,
       ad_cmd_events },
+    { "dlq", "list | show ID | replay [ID] | discard [ID]", "the same of dead events only", 1, 2,
+      events_options, ad_cmd_dlq },
     { "backup", "FILE", "a copy of the database into a new file, while it is in use", 1, 1,
       url_options, ad_cmd_backup },
     { "erase", "OBJECT RECORD",

@@ -76,6 +76,7 @@ const char *ad_cli_source_dir(void);
 int ad_cli_exit(enum ad_err err);
 
 int ad_cmd_serve(const struct ad_cli *cli);
+int ad_cmd_doctor(const struct ad_cli *cli);
 int ad_cmd_backup(const struct ad_cli *cli);
 int ad_cmd_erase(const struct ad_cli *cli);
 int ad_cmd_migrate(const struct ad_cli *cli);
@@ -84,6 +85,7 @@ int ad_cmd_check(const struct ad_cli *cli);
 int ad_cmd_sync(const struct ad_cli *cli);
 int ad_cmd_webhooks(const struct ad_cli *cli);
 int ad_cmd_events(const struct ad_cli *cli);
+int ad_cmd_dlq(const struct ad_cli *cli);
 int ad_cmd_version(const struct ad_cli *cli);
 
 #endif

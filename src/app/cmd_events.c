@@ -157,7 +157,7 @@ int ad_cmd_events(const struct ad_cli *cli)
                  !strcmp(word, "discard");
     struct ad_remote *r;
     if (!known) {
-        ad_cli_complain("events list, show, replay or discard; not \"%s\"", word);
+        ad_cli_complain("%s list, show, replay or discard; not \"%s\"", cli->command->name, word);
         return AD_EXIT_USAGE;
     }
     int code = ad_remote_open(cli, AD_NEED_DATABASE, &r);
@@ -167,4 +167,16 @@ int ad_cmd_events(const struct ad_cli *cli)
     code = word[0] == 'l' ? list(cli, r) : word[0] == 's' ? show(cli, r) : change(cli, r, word);
     ad_remote_close(r);
     return code;
+}
+
+/* The dead letter queue is the events that are dead. */
+int ad_cmd_dlq(const struct ad_cli *cli)
+{
+    struct ad_cli dead = *cli;
+    if (cli->state && strcmp(cli->state, "dead") != 0) {
+        ad_cli_complain("dlq is about dead events; events --state %s about those", cli->state);
+        return AD_EXIT_USAGE;
+    }
+    dead.state = "dead";
+    return ad_cmd_events(&dead);
 }

@@ -100,3 +100,9 @@ enum ad_err ad_file_make_parent(const char *path, struct ad_errinfo *info)
     }
     return AD_OK; /* a parent that exists but may not be written shows when the file is opened */
 }
+
+const char *ad_file_of_database(const char *url)
+{
+    const char *path = url + strlen("sqlite:");
+    return strncmp(path, "///", 3) == 0 ? path + 2 : path;
+}

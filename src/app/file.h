@@ -12,4 +12,7 @@ AD_MUST_CHECK enum ad_err ad_file_read(struct ad_arena *arena, const char *path,
 /* Makes the folder that `path` lies in, and those above it, 0700, where missing. */
 AD_MUST_CHECK enum ad_err ad_file_make_parent(const char *path, struct ad_errinfo *info);
 
+/* Where the database of a DATABASE_URL is: sqlite:var/x.db, sqlite:/path, sqlite:///path. */
+const char *ad_file_of_database(const char *url);
+
 #endif

@@ -17,6 +17,7 @@ struct ad_offline; /* opaque */
 enum ad_need {
     AD_NEED_DATABASE, /* nothing of it calls Attio; no API key has to be there */
     AD_NEED_ATTIO,    /* waits for identity and schema first */
+    AD_NEED_SERVER,   /* only a server that runs (app/remote.h) */
 };
 
 /* Returns an exit code and has said why. */

@@ -6,6 +6,7 @@
 #include "infra/loop.h"
 #include "infra/tls.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,22 @@ struct ad_remote {
     enum ad_need need;
     bool named; /* the server was, so it is meant */
     struct ad_offline *offline;
+    bool absent;
+    char why[320]; /* AD_NEED_SERVER: the last failure */
 };
+
+static void complain(struct ad_remote *r, const char *fmt, ...) AD_PRINTF(2, 3);
+
+static void complain(struct ad_remote *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(r->why, sizeof(r->why), fmt, ap);
+    va_end(ap);
+    if (r->need != AD_NEED_SERVER) {
+        ad_cli_complain("%s", r->why);
+    }
+}
 
 /* --- Opening ------------------------------------------------------------------------------ */
 
@@ -211,15 +227,15 @@ int ad_remote_exit(struct ad_str code)
     return ad_cli_exit(code_of(code));
 }
 
-static int complain_status(const struct ad_remote_answer *a)
+static int complain_status(struct ad_remote *r, const struct ad_remote_answer *a)
 {
     struct ad_str code = ad_json_str(ad_json_get(a->doc, "code"));
     struct ad_str detail = ad_json_str(ad_json_get(a->doc, "detail"));
-    if (!code.p) {
-        ad_cli_complain("the server answered %u %s", a->status, ad_http_reason(a->status));
+    if (!code.p || !detail.p) { /* not our words */
+        complain(r, "the server answered %u %s", a->status, ad_http_reason(a->status));
         return a->status == 401 || a->status == 403 ? AD_EXIT_CREDENTIAL : AD_EXIT_FAILED;
     }
-    ad_cli_complain("%.*s", AD_FMT(detail));
+    complain(r, "%.*s", AD_FMT(detail));
     /* What only --replace can solve is a matter of configuration. */
     return ad_str_contains(detail, AD_STR("--replace")) ? AD_EXIT_CONFIG
                                                         : ad_cli_exit(code_of(code));
@@ -232,20 +248,20 @@ static int read_answer(struct ad_remote *r, unsigned status, struct ad_remote_an
     if (out->text.n) {
         enum ad_err err = ad_json_parse(&r->arena, out->text, NULL, &out->doc, &info);
         if (err && status < 300) {
-            ad_cli_complain("what answers at %s is no attiod", r->shown);
+            complain(r, "what answers at %s is no attiod", r->shown);
             return AD_EXIT_FAILED;
         }
         out->data = ad_json_get(out->doc, "data");
     }
-    return status < 300 ? AD_EXIT_OK : complain_status(out);
+    return status < 300 ? AD_EXIT_OK : complain_status(r, out);
 }
 
-static int complain_call(const struct ad_remote *r, const struct ad_http_call *call)
+static int complain_call(struct ad_remote *r, const struct ad_http_call *call)
 {
     if (call->sent || call->err == AD_ERR_TLS) {
-        ad_cli_complain("%s: %s", r->shown, call->info.msg);
+        complain(r, "%s: %s", r->shown, call->info.msg);
     } else {
-        ad_cli_complain("no server answers at %s; start attiod serve", r->shown);
+        complain(r, "no server answers at %s; start attiod serve", r->shown);
     }
     return AD_EXIT_FAILED;
 }
@@ -255,16 +271,16 @@ static int call_offline(struct ad_remote *r, const char *method, const char *pat
 {
     unsigned status = ad_offline_call(r->offline, method, path, body, &r->response);
     if (status == 0) {
-        ad_cli_complain("no memory");
+        complain(r, "no memory");
         return AD_EXIT_FAILED;
     }
     return read_answer(r, status, out);
 }
 
 /* Nothing listens: whoever named no server gets along without. */
-static bool may_do_without(const struct ad_remote *r, const struct ad_http_call *call)
+static bool may_do_without(const struct ad_remote *r)
 {
-    return !r->named && !call->sent && call->err == AD_ERR_NETWORK;
+    return r->need != AD_NEED_SERVER && r->absent && !r->named;
 }
 
 static int call_without(struct ad_remote *r, const char *method, const char *path,
@@ -301,14 +317,25 @@ int ad_remote_call(struct ad_remote *r, const char *method, const char *path, st
     };
     r->done = false;
     if (ad_http_call_start(r->client, &call)) {
-        ad_cli_complain("no memory");
+        complain(r, "no memory");
         return AD_EXIT_FAILED;
     }
     wait_done(r);
-    if (call.err && may_do_without(r, &call)) {
+    r->absent = call.err == AD_ERR_NETWORK && !call.sent;
+    if (call.err && may_do_without(r)) {
         return call_without(r, method, path, body, out);
     }
     return call.err ? complain_call(r, &call) : read_answer(r, call.status, out);
+}
+
+bool ad_remote_is_absent(const struct ad_remote *r)
+{
+    return r->absent && !r->named;
+}
+
+const char *ad_remote_why(const struct ad_remote *r)
+{
+    return r->why;
 }
 
 bool ad_remote_is_offline(const struct ad_remote *r)

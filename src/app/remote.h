@@ -31,6 +31,11 @@ AD_MUST_CHECK int ad_remote_call(struct ad_remote *r, const char *method, const 
 int ad_remote_exit(struct ad_str code);
 /* No server answered the last call; this process did. */
 bool ad_remote_is_offline(const struct ad_remote *r);
+/* With AD_NEED_SERVER failed calls say nothing, but keep why here: somebody wants to know how the
+ * server is. */
+const char *ad_remote_why(const struct ad_remote *r);
+/* No server was named, and nothing listened where the last call went. */
+bool ad_remote_is_absent(const struct ad_remote *r);
 /* Lets time pass. */
 void ad_remote_wait(struct ad_remote *r, unsigned ms);
 uint64_t ad_remote_now_ms(const struct ad_remote *r);

@@ -53,7 +53,6 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
 /* ---- open -------------------------------------------------------------------------------- */
 
 /* Where api receives (api/webhook.c) and Attio is told to send. */
-#define RECEIVER_PATH "/webhooks/attio"
 
 static enum ad_err receiver_url(struct ad_service *s)
 {
@@ -64,12 +63,12 @@ static enum ad_err receiver_url(struct ad_service *s)
     while (ad_str_ends(base, AD_STR("/"))) {
         base.n--;
     }
-    s->receiver = ad_alloc(base.n + sizeof(RECEIVER_PATH));
+    s->receiver = ad_alloc(base.n + sizeof(AD_WEBHOOK_PATH));
     if (!s->receiver) {
         return AD_ERR_NOMEM;
     }
     memcpy(s->receiver, base.p, base.n);
-    memcpy(s->receiver + base.n, RECEIVER_PATH, sizeof(RECEIVER_PATH));
+    memcpy(s->receiver + base.n, AD_WEBHOOK_PATH, sizeof(AD_WEBHOOK_PATH));
     return AD_OK;
 }
 

@@ -190,6 +190,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
         fail(d, d->dial->info.code);
         return;
     }
+    d->dial->resolved_ms = ad_mono_ms(ad_loop_clock(d->loop));
     d->next = list;
     connect_next(d);
 }
@@ -244,6 +245,7 @@ enum ad_err ad_dial_start(struct ad_loop *loop, struct ad_dial *dial, const stru
     }
     ad_timer_start(ad_loop_timers(loop), &d->deadline, timeout_ms, on_deadline);
     dial->info = (struct ad_errinfo){ .code = AD_OK };
+    dial->resolved_ms = 0;
     dial->cb = cb;
     dial->impl = d;
     return AD_OK;

@@ -42,6 +42,8 @@ START_TEST(every_command_is_found_with_its_words)
         { "attiod webhooks delete x", "webhooks", 2 },
         { "attiod events list --state dead", "events", 1 },
         { "attiod --output json events show 7", "events", 2 },
+        { "attiod doctor --url http://127.0.0.1:1", "doctor", 0 },
+        { "attiod dlq replay --type record.*", "dlq", 1 },
         { "attiod version", "version", 0 },
         { "attiod events show -- --7", "events", 2 },
     };

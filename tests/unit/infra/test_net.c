@@ -384,14 +384,18 @@ START_TEST(a_literal_address_is_connected)
     char peer[64];
     ad_stream_peer(dialed.s, peer, sizeof(peer));
     ck_assert_str_eq(peer, here_as("127.0.0.1"));
+    ck_assert_uint_eq(dialed.d.resolved_ms, 0); /* there was nothing to resolve */
 }
 END_TEST
 
 START_TEST(a_name_is_resolved_and_its_addresses_are_tried_in_turn)
 {
     listen_on("127.0.0.1:0", 8);
+    uint64_t before_ms = ad_mono_ms(ad_loop_clock(w.loop));
     ck_assert_int_eq(dial(here_as("localhost"), 1000), AD_OK);
     expect(AD_OK);
+    ck_assert_uint_ge(dialed.d.resolved_ms, before_ms);
+    ck_assert_uint_le(dialed.d.resolved_ms, ad_mono_ms(ad_loop_clock(w.loop)));
 }
 END_TEST
 
