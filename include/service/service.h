@@ -52,6 +52,7 @@ struct ad_service_opts {
     unsigned webhook_watch_ms;         /* between two looks at our webhook; 0: 300000 */
     int64_t webhook_gap_ms;            /* nobody there for so long: events may be missing; 0: not */
     const char *const *sync_objects;   /* slugs; NULL: all objects */
+    bool sync_comments; /* comments are among what is synced: a call for each record and entry */
     bool sync_on_start; /* objects never synced completely are synced, unfinished runs resumed */
     unsigned sync_period_ms; /* 0: only on demand */
     unsigned tombstone_days; /* then they are pruned; 0: never */

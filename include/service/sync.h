@@ -9,11 +9,11 @@
 
 struct ad_service;
 
-/* Starts (or joins) the run of an object, a list, or one of notes, tasks, workspace_members, by any
- * name of ad_schema_find; progress is in ad_service_sync_list. A dry run reads and compares all the
- * same, says what would be created, updated and deleted, and changes nothing. NOTFOUND with "did you
- * mean"; INVALID for comments, which Attio lists for single records only; DISABLED; BUSY while the
- * schema is unknown. */
+/* Starts (or joins) the run of an object, a list, or one of notes, tasks, comments,
+ * workspace_members, by any name of ad_schema_find; progress is in ad_service_sync_list. A dry run reads and compares all the
+ * same, says what would be created, updated and deleted, and changes nothing. Comments take a call
+ * for each record and entry that is mirrored; they let every other run go first. NOTFOUND with "did
+ * you mean"; DISABLED; BUSY while the schema is unknown. */
 AD_MUST_CHECK enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object,
                                                 bool dry_run, int64_t *run_id,
                                                 struct ad_errinfo *info);

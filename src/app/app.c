@@ -325,6 +325,7 @@ static enum ad_err open_service(struct ad_app *a, struct ad_errinfo *info)
         .webhook_watch_ms = (unsigned)c->webhook_watch_ms,
         .webhook_gap_ms = c->webhook_gap_hours * HOUR_MS,
         .sync_objects = c->sync_objects,
+        .sync_comments = c->sync_comments,
         .sync_on_start = c->sync_on_start,
         .sync_period_ms = (unsigned)c->sync_period_ms,
         .tombstone_days = (unsigned)c->tombstone_days,

@@ -113,7 +113,7 @@ struct ad_config {
     int64_t schema_ttl_ms, record_ttl_ms;
     int64_t max_pending, body_hours, key_days, audit_days;
     const char *const *sync_objects;
-    bool sync_on_start;
+    bool sync_comments, sync_on_start;
     int64_t sync_period_ms;
     int64_t tombstone_days;
     const char *const *webhook_events;

@@ -22,6 +22,20 @@ void ad__sync_next(struct ad_sync *y)
     }
 }
 
+bool ad__sync_yield(struct ad__sync_run *r)
+{
+    struct ad_sync *y = r->sync;
+    AD_LIST_FOREACH (l, &y->queue) {
+        if (ad_container_of(l, struct ad__sync_run, link)->object != r->object) {
+            ad_list_remove(&r->link);
+            ad_list_push(&y->queue, &r->link);
+            ad__sync_next(y);
+            return true;
+        }
+    }
+    return false;
+}
+
 void ad__sync_run_over(struct ad_sync *y)
 {
     y->g_active->v--;
@@ -102,10 +116,6 @@ enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, bo
         return err;
     }
     const struct ad_object *o = ad_schema_find(s->o.schema, object);
-    if (o && o->kind == AD_KIND_COMMENT) {
-        return ad_fail(info, AD_ERR_INVALID,
-                       "Attio lists comments for single records only: their events bring them");
-    }
     if (o) {
         return run_new(s->sync, o, NULL, dry_run, run_id);
     }
@@ -120,7 +130,7 @@ enum ad_err ad_service_sync_start(struct ad_service *s, struct ad_str object, bo
 
 static bool configured(const struct ad_service *s, const struct ad_object *o)
 {
-    if (o->gone || o->kind == AD_KIND_COMMENT) {
+    if (o->gone) {
         return false;
     }
     for (const char *const *c = s->o.sync_objects; c && *c; c++) {
@@ -128,7 +138,7 @@ static bool configured(const struct ad_service *s, const struct ad_object *o)
             return true;
         }
     }
-    return !s->o.sync_objects;
+    return o->kind == AD_KIND_COMMENT ? s->o.sync_comments : !s->o.sync_objects;
 }
 
 /* The next one that is configured: records and entries first, then what hangs on them. */
@@ -206,6 +216,19 @@ static void on_period(struct ad_timer *t)
     ad_timer_start(y->s->o.timers, &y->period, y->s->o.sync_period_ms, on_period);
 }
 
+static bool is_unfinished(const struct ad_sync_run *k)
+{
+    return k && k->phase != AD_SYNC_DONE && k->phase != AD_SYNC_FAILED;
+}
+
+static void start_one(struct ad_sync *y, const struct ad_object *o, const struct ad_sync_run *from)
+{
+    enum ad_err err = run_new(y, o, from, false, NULL);
+    if (err) {
+        ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
+    }
+}
+
 static void start_all(struct ad_sync *y)
 {
     for (const struct ad_object *o = next_object(y->s, NULL); o; o = next_object(y->s, o)) {
@@ -213,10 +236,15 @@ static void start_all(struct ad_sync *y)
         if (k && k->phase == AD_SYNC_DONE) {
             continue;
         }
-        bool resume = k && k->phase != AD_SYNC_FAILED;
-        enum ad_err err = run_new(y, o, resume ? k : NULL, false, NULL);
-        if (err) {
-            ad_log(AD_LOG_WARN, "sync_not_started", AD_KS("object", o->slug), AD_KE("error", err));
+        start_one(y, o, is_unfinished(k) ? k : NULL);
+    }
+    /* What an operator had asked for besides. */
+    const struct ad_schema *schema = y->s->o.schema;
+    for (const struct ad_object *o = ad_schema_next(schema, NULL); o;
+         o = ad_schema_next(schema, o)) {
+        const struct ad_sync_run *k = known_run(y, o);
+        if (!o->gone && !configured(y->s, o) && is_unfinished(k)) {
+            start_one(y, o, k);
         }
     }
 }

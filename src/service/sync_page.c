@@ -220,6 +220,10 @@ void ad__sync_page_next(struct ad__sync_run *r)
 {
     enum ad_err err = r->object->gone ? AD_ERR_NOTFOUND : AD_OK;
     r->err = AD_OK;
+    if (r->object->kind == AD_KIND_COMMENT) {
+        ad__sync_comments_next(r);
+        return;
+    }
     if (!err && ahead_take(r)) {
         return;
     }

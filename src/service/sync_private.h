@@ -4,6 +4,7 @@
  *   sync_run.c      one run: page after page in the order of creation, and its end
  *   sync_page.c     one page: asked for, read, handed to the mirror
  *   sync_deleted.c  what a page should have shown and did not, confirmed one by one
+ *   sync_comments.c a run of comments, which is another walk
  *   sync_ids.c      sets of ids
  *   sync_list.c     telling how far runs are
  *   sync_prune.c    old tombstones go
@@ -55,13 +56,23 @@ struct ad__sync_ahead {
     size_t text_n;
 };
 
-/* A record that a page did not show. */
+/* A record that a page did not show; of comments' walk also a record or entry whose threads are asked
+ * for, at `offset`. */
 struct ad__sync_check {
     struct ad__sync_run *run;
     const char *id;
+    unsigned offset, threads;
     struct ad_records_op op;
     struct ad_mirror_op apply;
     bool busy;
+};
+
+/* Records or entries whose comments are asked for. */
+struct ad__sync_places {
+    const struct ad_object *in;
+    char (*ids)[37];
+    unsigned n, at;
+    bool more; /* behind them */
 };
 
 struct ad__sync_run {
@@ -95,6 +106,7 @@ struct ad__sync_run {
     bool more;
     char from[AD_TIME_MAX], to[AD_TIME_MAX], after[37];
     struct ad__sync_check checks[AD__SYNC_CHECKS];
+    struct ad__sync_places places; /* of comments */
 };
 
 struct ad_sync {
@@ -134,6 +146,9 @@ void ad__sync_note(struct ad__sync_run *r, enum ad_err err, const char *detail);
 /* No operation is under way and nothing failed: the page is behind us. */
 void ad__sync_page_done(struct ad__sync_run *r);
 
+/* The run's place is another one: recorded, then the next page. */
+void ad__sync_checkpoint(struct ad__sync_run *r);
+
 /* The answer is well-formed and cannot be. */
 void ad__sync_page_nonsense(struct ad__sync_run *r, const char *why);
 
@@ -143,6 +158,11 @@ void ad__sync_page_nonsense(struct ad__sync_run *r, const char *why);
 void ad__sync_page_next(struct ad__sync_run *r);
 /* The one that was asked for ahead is not to be used. */
 void ad__sync_ahead_drop(struct ad__sync_run *r);
+
+/* ---- sync_comments.c --------------------------------------------------------------------- */
+
+/* The same of a run of comments. */
+void ad__sync_comments_next(struct ad__sync_run *r);
 
 /* ---- sync_deleted.c ---------------------------------------------------------------------- */
 
@@ -157,6 +177,8 @@ void ad__sync_prune_begin(struct ad_sync *y);
 /* ---- sync.c ------------------------------------------------------------------------------ */
 
 void ad__sync_next(struct ad_sync *y);
+/* A run of comments takes hours: true when it has let another one go first. */
+bool ad__sync_yield(struct ad__sync_run *r);
 /* The run is over and freed. */
 void ad__sync_run_over(struct ad_sync *y);
 void ad__sync_maybe_closed(struct ad_sync *y);

@@ -49,14 +49,20 @@ void ad__sync_run_free(struct ad__sync_run *r)
     ad_free(r->page.items);
     ad_free(r->ahead.text);
     ad_free(r->candidates);
+    ad_free(r->places.ids);
     ad_free(r);
+}
+
+static bool is_comments(const struct ad__sync_run *r)
+{
+    return r->object->kind == AD_KIND_COMMENT;
 }
 
 /* A run that is resumed reads the records at its key again: they are not counted until it has
  * left them behind. */
 static void save(struct ad__sync_run *r, void (*cb)(struct ad_sync_save *s))
 {
-    bool walks = r->state.phase == AD_SYNC_WALK;
+    bool walks = r->state.phase == AD_SYNC_WALK && !is_comments(r);
     int64_t unchanged = r->total - r->state.created - r->state.updated;
     r->state.unchanged = unchanged > 0 ? unchanged : 0;
     r->state.seen = r->total - (walks ? (int64_t)r->boundary.n : 0);
@@ -199,7 +205,7 @@ static void page_failed(struct ad__sync_run *r)
     ad__sync_ahead_drop(r);
     if (r->err == AD_ERR_TOOLARGE) { /* less at once */
         r->limit = r->limit / 2 > LIMIT_MIN ? r->limit / 2 : LIMIT_MIN;
-        r->state.offset = 0;
+        r->state.offset = is_comments(r) ? r->state.offset : 0;
         final = ++r->nonsense > 2 * NONSENSE_MAX ? "the answers are too large" : NULL;
     }
     if (r->err == AD_ERR_PARSE && ++r->nonsense > NONSENSE_MAX) {
@@ -344,13 +350,24 @@ static void on_saved(struct ad_sync_save *s)
     struct ad__sync_run *r = s->data;
     if (ad__sync_op_ended(r, s->err, s->info.msg)) { /* else the next one records this one too */
         r->failures = 0;
-        ad__sync_page_next(r);
+        if (!is_comments(r) || !ad__sync_yield(r)) {
+            ad__sync_page_next(r);
+        }
     }
+}
+
+void ad__sync_checkpoint(struct ad__sync_run *r)
+{
+    save(r, on_saved);
 }
 
 void ad__sync_page_done(struct ad__sync_run *r)
 {
     struct ad_sync_run *st = &r->state;
+    if (is_comments(r)) { /* its last page: what no place showed was looked at */
+        run_finish(r, AD_SYNC_DONE, "");
+        return;
+    }
     enum ad_err err = count(r);
     bool more = advance(r);
     if (r->tie_restarts > TIE_RESTARTS_MAX) {
@@ -368,7 +385,7 @@ void ad__sync_page_done(struct ad__sync_run *r)
         r->ops++;
         (void)ad__sync_op_ended(r, err, NULL);
     } else if (more) {
-        save(r, on_saved);
+        ad__sync_checkpoint(r);
     } else {
         run_finish(r, AD_SYNC_DONE, "");
     }
@@ -380,6 +397,9 @@ static enum ad_err run_resume(struct ad__sync_run *r, const struct ad_sync_run *
 {
     r->state = *from;
     r->total = from->seen;
+    if (is_comments(r)) { /* its place is not a time */
+        return AD_OK;
+    }
     r->state.offset = 0; /* the overlap is not known any more */
     bool has_key = ad_time_parse(ad_str_c(from->key), &r->key_ns);
     return has_key || !*from->key ? AD_OK : AD_ERR_CORRUPT;
@@ -393,6 +413,8 @@ static unsigned limit_of(enum ad_kind kind)
         return AD_ACTIVITY_NOTES_MAX;
     case AD_KIND_TASK:
         return AD_ACTIVITY_TASKS_MAX;
+    case AD_KIND_COMMENT:
+        return AD_ACTIVITY_THREADS_MAX;
     case AD_KIND_MEMBER:
         return UINT32_MAX;
     default:
