@@ -249,4 +249,21 @@ struct ad_mirror_count {
 };
 AD_MUST_CHECK enum ad_err ad_mirror_count(struct ad_mirror *m, struct ad_mirror_count *c);
 
+/* What all tables and views should be by the schema, and what of it is there. */
+struct ad_mirror_describe {
+    /* set by the caller */
+    /* A JSON array is appended: slug, kind, id, view, live_view, table, state, rows_lacking, columns:
+     * [{name, type, column, attribute, missing}]. "instead_of": what the view or column would be
+     * called if the name were free and short enough. state: "new" (no table yet), "changed" (the
+     * next operation changes table or views), "same"; rows_lacking: rows that were there before a
+     * change are being completed. */
+    struct ad_buf *out;
+    void (*cb)(struct ad_mirror_describe *d);
+    void *data;
+    /* result */
+    enum ad_err err;
+    struct ad_errinfo info;
+};
+AD_MUST_CHECK enum ad_err ad_mirror_describe(struct ad_mirror *m, struct ad_mirror_describe *d);
+
 #endif

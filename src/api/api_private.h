@@ -46,6 +46,7 @@ void ad__api_events_replay(void *ctx, struct ad_exchange *x); /* one, by id */
 void ad__api_events_discard(void *ctx, struct ad_exchange *x);
 void ad__api_events_replay_all(void *ctx, struct ad_exchange *x); /* by filter */
 void ad__api_events_discard_all(void *ctx, struct ad_exchange *x);
+void ad__api_schema(void *ctx, struct ad_exchange *x);
 void ad__api_changes(void *ctx, struct ad_exchange *x);
 void ad__api_sync_list(void *ctx, struct ad_exchange *x);
 void ad__api_sync_start(void *ctx, struct ad_exchange *x);

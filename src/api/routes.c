@@ -38,6 +38,7 @@ static const struct ad__api_route internal[] = {
     ACTION(POST, "/api/v1/events/{id}/replay", ad__api_events_replay, JSON, "events.replay"),
     ACTION(POST, "/api/v1/events/{id}/discard", ad__api_events_discard, JSON, "events.discard"),
     ROUTE(GET, READ, "/api/v1/changes", ad__api_changes),
+    ROUTE(GET, READ, "/api/v1/schema", ad__api_schema),
     ROUTE(GET, READ, "/api/v1/sync", ad__api_sync_list),
     ACTION(POST, "/api/v1/sync", ad__api_sync_all, JSON, "sync.start"),
     ACTION(POST, "/api/v1/sync/{object}", ad__api_sync_start, JSON, "sync.start"),

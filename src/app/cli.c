@@ -105,6 +105,8 @@ const struct ad_command ad_commands[] = {
       doctor_options, ad_cmd_doctor },
     { "sync", "OBJECT | --all [--dry-run]", "full sync; waits for its end", 0, 1, sync_options,
       ad_cmd_sync },
+    { "schema", "show | plan", "the mirror's views and columns; what of them is still to be done", 1,
+      1, url_options, ad_cmd_schema },
     { "webhooks", "list | ensure | rotate | delete ID", "our webhooks at Attio", 1, 2,
       webhooks_options, ad_cmd_webhooks },
     { "events", "list | show ID | replay [ID] | discard [ID]", "the inbox", 1, 2, events_options,

@@ -82,6 +82,7 @@ int ad_cmd_erase(const struct ad_cli *cli);
 int ad_cmd_migrate(const struct ad_cli *cli);
 int ad_cmd_restored(const struct ad_cli *cli);
 int ad_cmd_check(const struct ad_cli *cli);
+int ad_cmd_schema(const struct ad_cli *cli);
 int ad_cmd_sync(const struct ad_cli *cli);
 int ad_cmd_webhooks(const struct ad_cli *cli);
 int ad_cmd_events(const struct ad_cli *cli);

@@ -6,6 +6,7 @@
  *   mirror_shape.c   an object's columns, names and statements, worked out from the schema
  *   mirror_table.c   bringing table and views to that shape
  *   mirror_backfill.c  and the rows that were there before
+ *   mirror_describe.c  all of that for people
  *   mirror_apply.c   answers and deletes into rows
  *   mirror.c         open, close, the queue of operations, reads */
 #ifndef AD_ATTIO_MIRROR_PRIVATE_H
@@ -55,6 +56,7 @@ struct ad_column {
     enum ad_column_kind kind;
     struct ad_str physical; /* "a_41252299_..." */
     struct ad_str name;     /* in the view */
+    struct ad_str wish;     /* what it would be called if nothing else had that name */
 };
 
 /* Columns of one attribute: its own, then its properties. */
@@ -100,7 +102,7 @@ struct ad_shape {
     const struct ad_kind_shape *kind;
     struct ad_str object_id;
     struct ad_str table; /* "attiod_o_..." */
-    struct ad_str view, live_view;
+    struct ad_str view, live_view, view_wish;
     struct ad_column *columns; /* the kind's fixed ones first */
     unsigned columns_n;
     struct ad_slot *slots;

@@ -140,7 +140,7 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
     ad_arena_init(&arena, ARENA_MAX);
     ad_map_init(&names.map);
     const struct ad_object *other = NULL;
-    shape->view = shape->live_view = AD_STR("");
+    shape->view = shape->live_view = shape->view_wish = AD_STR("");
     while ((other = ad_schema_next(schema, other))) {
         if (other->gone) {
             continue;
@@ -157,7 +157,9 @@ static enum ad_err view_names(const struct ad_schema *schema, const struct ad_ob
         if (other == o && !o->gone) {
             shape->view = ad_arena_str(&shape->arena, view);
             shape->live_view = ad_arena_str(&shape->arena, live);
-            err = shape->view.p && shape->live_view.p ? AD_OK : AD_ERR_NOMEM;
+            shape->view_wish = ad_arena_str(&shape->arena, wish);
+            bool all = shape->view.p && shape->live_view.p && shape->view_wish.p;
+            err = all ? AD_OK : AD_ERR_NOMEM;
         }
     }
     ad_map_fini(&names.map);
@@ -223,7 +225,11 @@ static void add_fixed_columns(struct ad_shape *shape)
     for (unsigned i = 0; i < shape->kind->fixed_n; i++) {
         const struct ad_property *p = &shape->kind->fixed[i];
         shape->columns[shape->columns_n++] = (struct ad_column){
-            .property = p, .kind = p->kind, .physical = ad_str_c(p->name), .name = ad_str_c(p->name)
+            .property = p,
+            .kind = p->kind,
+            .physical = ad_str_c(p->name),
+            .name = ad_str_c(p->name),
+            .wish = ad_str_c(p->name),
         };
     }
 }
@@ -284,7 +290,8 @@ static bool name_columns(struct ad_shape *shape, struct names *names)
     for (unsigned i = 0; i < shape->columns_n; i++) {
         struct ad_column *c = &shape->columns[i];
         if (!c->property) {
-            c->name = name_for(names, c->attribute->slug, false);
+            c->wish = c->attribute->slug;
+            c->name = name_for(names, c->wish, false);
             if (!c->name.p) {
                 return false;
             }
@@ -293,9 +300,9 @@ static bool name_columns(struct ad_shape *shape, struct names *names)
     for (unsigned i = 0; i < shape->columns_n; i++) {
         struct ad_column *c = &shape->columns[i];
         if (c->property && c->attribute) {
-            struct ad_str wish = ad_arena_fmt(names->arena, "%.*s_%s", AD_FMT(c->attribute->slug),
-                                              c->property->name);
-            c->name = wish.p ? name_for(names, wish, false) : AD_STR_NONE;
+            c->wish = ad_arena_fmt(names->arena, "%.*s_%s", AD_FMT(c->attribute->slug),
+                                   c->property->name);
+            c->name = c->wish.p ? name_for(names, c->wish, false) : AD_STR_NONE;
             if (!c->name.p) {
                 return false;
             }

@@ -27,6 +27,7 @@ ROUTES = [
     ("GET", "/api/v1/status", None, "read"),
     ("GET", "/api/v1/events", None, "read"),
     ("GET", "/api/v1/sync", None, "read"),
+    ("GET", "/api/v1/schema", None, "read"),
     ("POST", "/api/v1/events/replay", {"state": "dead"}, "operate"),
     ("POST", "/api/v1/events/1/discard", {}, "operate"),
     ("POST", "/api/v1/sync/people", {}, "operate"),

@@ -110,6 +110,12 @@ enum ad_err ad_service_changes(struct ad_service *s, struct ad_changes_query *c)
     return ask("changes", &c->q.info, end, &c->q);
 }
 
+enum ad_err ad_service_schema(struct ad_service *s, struct ad_service_query *q)
+{
+    (void)s;
+    return ask("schema", &q->info, end, q);
+}
+
 enum ad_err ad_service_sync_list(struct ad_service *s, struct ad_service_query *q)
 {
     (void)s;

@@ -12,6 +12,7 @@
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"
+#include "service/schema.h"
 #include "service/sync.h"
 #include "service/webhooks.h"
 

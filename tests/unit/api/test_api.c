@@ -586,6 +586,24 @@ START_TEST(changes_are_read_from_a_cursor_and_always_give_the_next)
 }
 END_TEST
 
+START_TEST(the_schema_is_shown_or_it_is_said_why_not)
+{
+    the_double.json = "[{\"view\":\"people\"}]";
+    get("/api/v1/schema");
+    ck_assert_uint_eq(got.status, 200);
+    json_assert(got_body(), "{'data': [{'view': 'people'}]}");
+    ck_assert_str_eq(the_double.asked, "schema");
+    the_double.fail = AD_ERR_STORE;
+    the_double.message = "disk I/O error";
+    get("/api/v1/schema");
+    assert_problem(503, "store", "disk I/O error");
+    the_double.refuse = AD_ERR_CLOSED;
+    the_double.message = "closing";
+    get("/api/v1/schema");
+    assert_problem(503, "closed", "closing");
+}
+END_TEST
+
 START_TEST(changes_that_cannot_be_read_say_why)
 {
     the_double.fail = AD_ERR_NOTFOUND;
@@ -907,6 +925,7 @@ static Suite *api_suite(void)
         replay_by_filter_needs_a_filter,
         bodies_that_do_not_fit_are_named,
         changes_are_read_from_a_cursor_and_always_give_the_next,
+        the_schema_is_shown_or_it_is_said_why_not,
         changes_that_cannot_be_read_say_why,
         a_sync_is_accepted_with_its_run,
         a_sync_of_everything_must_be_meant,

@@ -44,6 +44,7 @@ START_TEST(every_command_is_found_with_its_words)
         { "attiod --output json events show 7", "events", 2 },
         { "attiod doctor --url http://127.0.0.1:1", "doctor", 0 },
         { "attiod dlq replay --type record.*", "dlq", 1 },
+        { "attiod schema plan", "schema", 1 },
         { "attiod version", "version", 0 },
         { "attiod events show -- --7", "events", 2 },
     };

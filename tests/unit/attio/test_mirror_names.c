@@ -1,4 +1,5 @@
 #include "mirror_fixture.h"
+#include "support/heap.h"
 #include "support/run.h"
 
 #include "base/json_write.h"
@@ -228,6 +229,135 @@ START_TEST(an_object_may_have_very_many_attributes)
 }
 END_TEST
 
+/* ---- all of it described ----------------------------------------------------------------- */
+
+static struct ad_buf described;
+
+static void on_described(struct ad_mirror_describe *d)
+{
+    *(bool *)d->data = true;
+}
+
+static enum ad_err describe(void)
+{
+    bool done = false;
+    struct ad_mirror_describe d = { .out = &described, .cb = on_described, .data = &done };
+    ad_buf_clear(&described);
+    enum ad_err err = ad_mirror_describe(m, &d);
+    ck_assert(!done);
+    if (!err) {
+        world_until_true(&f.w, &done);
+        err = d.err;
+    }
+    ck_assert_int_eq(err, d.info.code);
+    return err;
+}
+
+/* What is said of an object, by the slug. */
+static const struct ad_json *said_of(const struct ad_json *all, const char *slug)
+{
+    AD_JSON_FOREACH (o, all) {
+        if (ad_str_eq(ad_json_str(ad_json_get(o, "slug")), ad_str_c(slug))) {
+            return o;
+        }
+    }
+    ck_abort_msg("nothing of %s", slug);
+}
+
+static void assert_said(const struct ad_json *o, const char *key, const char *want)
+{
+    const struct ad_json *v = ad_json_get(o, key);
+    struct ad_str s = v ? v->raw : AD_STR("nothing");
+    ck_assert_msg(ad_str_eq(s, ad_str_c(want)), "%s: %.*s is not %s", key, AD_FMT(s), want);
+}
+
+static const struct ad_json *column_of(const struct ad_json *o, const char *attribute)
+{
+    AD_JSON_FOREACH (c, ad_json_get(o, "columns")) {
+        if (ad_str_eq(ad_json_str(ad_json_get(c, "attribute")), ad_str_c(attribute))) {
+            return c;
+        }
+    }
+    ck_abort_msg("no column of %s", attribute);
+}
+
+static const struct ad_json *describe_all(struct ad_arena *arena)
+{
+    const struct ad_json *all;
+    ck_assert_int_eq(describe(), AD_OK);
+    ck_assert_int_eq(ad_json_parse(arena, ad_buf_str(&described), NULL, &all, NULL), AD_OK);
+    return all;
+}
+
+START_TEST(names_and_what_is_there_of_them_are_described)
+{
+    struct ad_arena arena;
+    ad_arena_init(&arena, 1 << 20);
+    ad_buf_init(&described, 1 << 20);
+    attribute(O, ATTR(11), 11, "_raw", "number", false, false);
+    object(O2, 1, "people_live");
+    reopen();
+    const struct ad_json *all = describe_all(&arena);
+    ck_assert_uint_eq(all->count, 2 + 4); /* and the built-in ones */
+    const struct ad_json *o = said_of(all, "people");
+    assert_said(o, "state", "\"new\"");
+    assert_said(o, "table", "\"" O_TABLE "\"");
+    assert_said(o, "instead_of", "nothing");
+    assert_said(column_of(o, "job_title"), "missing", "true");
+    assert_said(column_of(o, "_raw"), "name", "\"_raw__2\"");
+    assert_said(column_of(o, "_raw"), "instead_of", "\"_raw\"");
+    assert_said(column_of(o, "_raw"), "type", "\"number\"");
+    o = said_of(all, "people_live");
+    assert_said(o, "view", "\"people_live__2\"");
+    assert_said(o, "instead_of", "\"people_live\"");
+    apply(1, PAGE(RECORD(R(1), "a")));
+    o = said_of(describe_all(&arena), "people");
+    assert_said(o, "state", "\"same\"");
+    assert_said(o, "rows_lacking", "false");
+    assert_said(column_of(o, "job_title"), "missing", "false");
+    assert_said(column_of(o, "job_title"), "column", "\"" COL(01) "\"");
+    attribute(O, ATTR(12), 12, "more", "text", false, false);
+    reopen();
+    o = said_of(describe_all(&arena), "people");
+    assert_said(o, "state", "\"changed\"");
+    assert_said(column_of(o, "more"), "missing", "true");
+    assert_said(column_of(o, "job_title"), "missing", "false");
+    ad_buf_fini(&described);
+    ad_arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_described)
+{
+    bool clean = false;
+    ad_buf_init(&described, 1 << 20);
+    apply(1, PAGE(RECORD(R(1), "a")));
+    for (size_t n = 0; !clean; n++) {
+        heap_fail(n, 1);
+        enum ad_err err = describe();
+        clean = !heap_failed();
+        heap_fail(0, 0);
+        ck_assert_msg(err == AD_OK || err == AD_ERR_NOMEM, "%zu: %s", n, ad_err_name(err));
+        ck_assert_uint_lt(n, 2000);
+    }
+    ad_buf_fini(&described);
+}
+END_TEST
+
+START_TEST(a_description_that_cannot_be_read_says_why)
+{
+    ad_buf_init(&described, 1 << 20);
+    fixture_sql(&f, "ALTER TABLE attiod_shape RENAME TO elsewhere");
+    ck_assert_int_ne(describe(), AD_OK);
+    fixture_sql(&f, "ALTER TABLE elsewhere RENAME TO attiod_shape");
+    ck_assert_int_eq(describe(), AD_OK);
+    ad_buf_fini(&described);
+    ad_buf_init(&described, 64); /* an answer without room for it */
+    ck_assert_int_eq(describe(), AD_ERR_TOOLARGE);
+    ad_buf_fini(&described);
+}
+END_TEST
+
 static Suite *mirror_names_suite(void)
 {
     Suite *suite = suite_create("mirror_names");
@@ -240,6 +370,9 @@ static Suite *mirror_names_suite(void)
     tcase_add_loop_test(tcase, hostile_names_of_objects_have_their_view, 0, AD_LEN(hostile));
     tcase_add_loop_test(tcase, hostile_names_of_lists_have_their_view, 0, AD_LEN(hostile));
     tcase_add_test(tcase, an_object_may_have_very_many_attributes);
+    tcase_add_test(tcase, names_and_what_is_there_of_them_are_described);
+    tcase_add_test(tcase, without_memory_nothing_is_described);
+    tcase_add_test(tcase, a_description_that_cannot_be_read_says_why);
     suite_add_tcase(suite, tcase);
     return suite;
 }
