@@ -1,6 +1,6 @@
-#include "service/schema.h"
-
 #include "api_private.h"
+
+#include "service/describe.h"
 
 #define SCHEMA_MAX ((size_t)16 << 20) /* many objects of many attributes */
 

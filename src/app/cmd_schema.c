@@ -49,7 +49,7 @@ static void print_plan(const struct ad_json *o)
 {
     bool same = ad_str_eq(text_of(o, "state"), AD_STR("same"));
     (void)printf("%.*s: %s%s", AD_FMT(text_of(o, "view")),
-                 same                                               ? ""
+                 same                                                ? ""
                  : ad_str_eq(text_of(o, "state"), AD_STR("changed")) ? "table or views change"
                                                                      : "is made",
                  is_true(o, "rows_lacking") ? " rows are being completed" : "");

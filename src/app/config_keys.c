@@ -466,8 +466,9 @@ const struct ad_config_key ad_config_keys[] = {
         .type = AD_CONFIG_BOOL,
         KEY_AT(sync_comments),
         .def = "false",
-        .doc = "Comments too are synced at start, by period and by sync --all, which takes a call for "
-               "each record and entry; without, sync comments does it, and events keep them true",
+        .doc =
+            "Comments too are synced at start, by period and by sync --all, which takes a call for "
+            "each record and entry; without, sync comments does it, and events keep them true",
     },
     {
         .file = "sync.onStart",

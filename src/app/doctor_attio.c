@@ -341,8 +341,8 @@ static void judge_webhook(struct probe *p, const struct ad_json *webhook)
     struct ad_str status = ad_json_str(ad_json_get(webhook, "status"));
     bool well = ad_str_eq(status, AD_STR("active"));
     bool degraded = ad_str_eq(status, AD_STR("degraded"));
-    ad_doctor_say(p->d, "webhook", well ? AD_FINDING_OK : AD_FINDING_WARNING, AD_EXIT_OK,
-                  "%.*s%s", AD_FMT(status),
+    ad_doctor_say(p->d, "webhook", well ? AD_FINDING_OK : AD_FINDING_WARNING, AD_EXIT_OK, "%.*s%s",
+                  AD_FMT(status),
                   well       ? ""
                   : degraded ? ": Attio gave up deliveries; serve syncs what may be missing"
                              : ": it gets nothing; serve makes another one");

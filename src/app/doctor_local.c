@@ -112,7 +112,8 @@ static void judge_tables(struct ad_doctor *d, struct ad_store *store)
         fail_database(d, info.msg);
     } else if (err) {
         ad_doctor_say(d, "database", AD_FINDING_WARNING, AD_EXIT_OK,
-                      "tables of version %d; serve (or attiod migrate) brings them to %d", from, to);
+                      "tables of version %d; serve (or attiod migrate) brings them to %d", from,
+                      to);
     } else {
         ad_doctor_say(d, "database", AD_FINDING_OK, AD_EXIT_OK,
                       "tables of version %d, a transaction was made durable", from);

@@ -12,8 +12,9 @@ static const struct ad_sql shapes_sql = {
     .sqlite = "SELECT object_id, digest, backfill IS NOT NULL FROM attiod_shape",
 };
 static const struct ad_sql all_columns_sql = {
-    .sqlite = "SELECT s.name || '.' || c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c"
-              " WHERE s.type = 'table' AND s.name GLOB 'attiod_[olntcw]*'",
+    .sqlite =
+        "SELECT s.name || '.' || c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c"
+        " WHERE s.type = 'table' AND s.name GLOB 'attiod_[olntcw]*'",
 };
 
 /* "attiod_o_....a_41252299_..." or an object's id */

@@ -26,8 +26,8 @@ static void place_ask(struct ad__sync_check *c)
         .object = r->object, .priority = AD_PRIO_BACKFILL, .cb = on_threads, .data = c
     };
     r->state.calls++;
-    enum ad_err err = ad_activity_threads(r->sync->s->o.records, &c->op, r->places.in,
-                                          ad_str_c(c->id), &page);
+    enum ad_err err =
+        ad_activity_threads(r->sync->s->o.records, &c->op, r->places.in, ad_str_c(c->id), &page);
     ad__sync_note(r, err, NULL);
     c->busy = !err;
     r->ops += !err;

@@ -8,11 +8,11 @@
 #include "service/audit.h"
 #include "service/backup.h"
 #include "service/changes.h"
+#include "service/describe.h"
 #include "service/erase.h"
 #include "service/events.h"
 #include "service/health.h"
 #include "service/ingest.h"
-#include "service/schema.h"
 #include "service/sync.h"
 #include "service/webhooks.h"
 

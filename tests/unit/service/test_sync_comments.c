@@ -41,8 +41,7 @@ static char *add_comment(char *p, unsigned i)
 static void say_threads(const struct request *r, char *p)
 {
     unsigned object = strstr(r->line, object_id(0)) ? 0 : 1;
-    unsigned record =
-        (unsigned)strtoul(strrchr(strstr(r->line, "record_id="), '-') + 1, NULL, 10);
+    unsigned record = (unsigned)strtoul(strrchr(strstr(r->line, "record_id="), '-') + 1, NULL, 10);
     unsigned left = (unsigned)strtoul(strstr(r->line, "limit=") + 6, NULL, 10);
     unsigned skip = (unsigned)strtoul(strstr(r->line, "offset=") + 7, NULL, 10);
     bool first = true;

@@ -1,6 +1,6 @@
 /* The mirror's schema, for people: names and columns, and what still has to be done. */
-#ifndef AD_SERVICE_SCHEMA_H
-#define AD_SERVICE_SCHEMA_H
+#ifndef AD_SERVICE_DESCRIBE_H
+#define AD_SERVICE_DESCRIBE_H
 
 #include "service/sync.h"
 

@@ -1,4 +1,4 @@
-#include "service/schema.h"
+#include "service/describe.h"
 
 #include "service_private.h"
 
