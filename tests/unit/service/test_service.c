@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "service/describe.h"
 #include "service/service_private.h"
 
 static struct service_fixture s;
@@ -285,6 +286,7 @@ START_TEST(while_closing_no_question_begins_and_those_under_way_are_answered)
     struct ad_service_query q = { .out = &out, .cb = on_answer };
     ck_assert_int_eq(ad_service_status(s.service, &q), AD_ERR_CLOSED);
     ck_assert_int_eq(ad_service_sync_list(s.service, &q), AD_ERR_CLOSED);
+    ck_assert_int_eq(ad_service_schema(s.service, &q), AD_ERR_CLOSED);
     ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info),
                      AD_ERR_CLOSED);
     pass_until(&s, is_answered, NULL);
@@ -294,6 +296,22 @@ START_TEST(while_closing_no_question_begins_and_those_under_way_are_answered)
 END_TEST
 
 /* ---- the schema -------------------------------------------------------------------------- */
+
+START_TEST(the_schema_is_described_also_while_closing)
+{
+    bool closed = false;
+    service_fixture_up(&s);
+    struct ad_service_query q = question();
+    ck_assert_int_eq(ad_service_schema(s.service, &q), AD_OK);
+    ck_assert(!answered);
+    ad_service_close(s.service, on_closed, &closed);
+    pass_until(&s, is_answered, NULL);
+    ck_assert_int_eq(q.err, AD_OK);
+    ck_assert(says("\"view\":\"people\""));
+    world_until_true(&s.f.w, &closed);
+    service_fixture_closed(&s);
+}
+END_TEST
 
 static bool schema_event_done(void *ctx)
 {
@@ -373,6 +391,7 @@ static Suite *service_suite(void)
         readiness_follows_the_database_and_shutdown_only,
         status_counts_what_is_mirrored_and_answers_later,
         while_closing_no_question_begins_and_those_under_way_are_answered,
+        the_schema_is_described_also_while_closing,
         attribute_events_refresh_the_schema_and_few_refreshes_answer_many,
         attribute_event_is_tried_again_and_close_while_it_waits_leaves_it,
         service_that_cannot_be_opened_for_memory_leaves_nothing,
