@@ -56,6 +56,15 @@ struct ad_errinfo {
     char msg[192]; /* for people; holds no secret and no personal data */
 };
 
+/* To OK, without writing the whole text: this is in the path of every request. */
+static inline void ad_errinfo_clear(struct ad_errinfo *info)
+{
+    info->code = AD_OK;
+    info->os = 0;
+    info->sent = false;
+    info->msg[0] = '\0';
+}
+
 /* "NOTFOUND", "not found", 404, false. Unknown values give the texts of INTERNAL. */
 const char *ad_err_name(enum ad_err err);
 const char *ad_err_text(enum ad_err err);

@@ -74,7 +74,7 @@ void ad__api_webhook(void *ctx, struct ad_exchange *x)
         ad__api_bare(x, 415);
         return;
     }
-    struct receipt *r = ad_arena_zalloc(x->arena, sizeof(*r));
+    struct receipt *r = ad_arena_alloc(x->arena, sizeof(*r));
     if (!r) {
         ad__api_bare(x, 503);
         return;

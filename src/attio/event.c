@@ -114,23 +114,23 @@ const struct ad_event_type *ad_event_type_find(struct ad_str name)
 }
 
 /* Ids that have a place in the struct, wherever an event carries them: in `id`, or beside it. */
+#define PLACE(key)                                                    \
+    {                                                                 \
+        { #key, sizeof(#key) - 1 }, offsetof(struct ad_event, key)    \
+    }
 static const struct {
-    const char *key;
+    struct ad_str key;
     size_t offset;
 } places[] = {
-    { "workspace_id", offsetof(struct ad_event, workspace_id) },
-    { "object_id", offsetof(struct ad_event, object_id) },
-    { "record_id", offsetof(struct ad_event, record_id) },
-    { "attribute_id", offsetof(struct ad_event, attribute_id) },
-    { "list_id", offsetof(struct ad_event, list_id) },
-    { "entry_id", offsetof(struct ad_event, entry_id) },
-    { "duplicate_record_id", offsetof(struct ad_event, duplicate_record_id) },
+    PLACE(workspace_id), PLACE(object_id), PLACE(record_id),           PLACE(attribute_id),
+    PLACE(list_id),      PLACE(entry_id),  PLACE(duplicate_record_id),
 };
+#undef PLACE
 
 static struct ad_str *place_of(struct ad_event *e, struct ad_str key)
 {
     for (size_t i = 0; i < AD_LEN(places); i++) {
-        if (ad_str_eq(key, ad_str_c(places[i].key))) {
+        if (ad_str_eq(key, places[i].key)) {
             return (struct ad_str *)(void *)((char *)e + places[i].offset);
         }
     }

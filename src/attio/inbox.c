@@ -91,8 +91,9 @@ static struct append *append_new(struct ad_inbox *in, struct ad_inbox_append *a,
     if (!w) {
         return NULL;
     }
-    w->steps = ad_arena_array(a->arena, n + 1, sizeof(*w->steps));
-    w->values = ad_arena_array(a->arena, n + 1, sizeof(*w->values));
+    /* Not cleared: each is written whole. The parser's limit keeps n far from overflowing. */
+    w->steps = ad_arena_alloc(a->arena, n * sizeof(*w->steps));
+    w->values = ad_arena_alloc(a->arena, n * sizeof(*w->values));
     if (!w->steps || !w->values) {
         return NULL;
     }
@@ -123,7 +124,9 @@ static void on_appended(struct ad_store_req *req)
     struct ad_inbox_append *a = w->a;
     w->in->appending -= (int64_t)w->n;
     a->err = req->err;
-    a->info = req->info;
+    if (req->err) {
+        a->info = req->info;
+    }
     for (size_t i = 0; !req->err && i < w->n; i++) {
         take_result(w, i);
     }
@@ -135,9 +138,10 @@ static void on_appended(struct ad_store_req *req)
 
 static enum ad_err append_submit(struct append *w)
 {
-    w->req = (struct ad_store_req){
-        .steps = w->steps, .steps_n = (unsigned)w->n, .cls = AD_STORE_INGEST, .cb = on_appended
-    };
+    w->req.steps = w->steps;
+    w->req.steps_n = (unsigned)w->n;
+    w->req.cls = AD_STORE_INGEST;
+    w->req.cb = on_appended;
     for (size_t i = 0; i < w->n; i++) {
         w->steps[i] = (struct ad_step){ .sql = &ad__inbox_insert_sql,
                                         .values = w->values[i],

@@ -49,7 +49,9 @@ static void on_durable(struct ad_inbox_append *a)
     struct ad_service *s = w->s;
     struct ad_ingest *in = w->in;
     in->err = a->err;
-    in->info = a->info;
+    if (a->err) {
+        in->info = a->info;
+    }
     in->accepted = a->accepted;
     in->duplicate = a->duplicate;
     if (a->err) {
@@ -112,15 +114,15 @@ enum ad_err ad_ingest(struct ad_service *s, struct ad_ingest *in)
         AD_WEBHOOK_GENUINE) {
         return refuse(in, s->ingest.bad_signature, AD_ERR_UNAUTHORIZED);
     }
-    struct work *w = ad_arena_zalloc(in->arena, sizeof(*w));
+    struct work *w = ad_arena_alloc(in->arena, sizeof(*w));
     if (!w) {
         return refuse(in, s->ingest.unavailable, AD_ERR_NOMEM);
     }
-    w->s = s;
-    w->in = in;
-    w->began_ms = ad_mono_ms(s->o.clock);
-    w->append = (struct ad_inbox_append){
-        .delivery = &w->delivery, .arena = in->arena, .cb = on_durable, .data = w
+    *w = (struct work){
+        .append = { .delivery = &w->delivery, .arena = in->arena, .cb = on_durable, .data = w },
+        .s = s,
+        .in = in,
+        .began_ms = ad_mono_ms(s->o.clock),
     };
     struct ad_str key;
     if (ad_webhook_idempotency_key(in->headers, in->headers_n, &key, &in->info)) {

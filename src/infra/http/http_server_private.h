@@ -20,8 +20,9 @@
 #include <llhttp.h>
 
 #define AD__HTTP_LISTENERS_MAX 4
-/* Requests kept for reuse: more than are under way at once on a loop that is not overloaded. */
-#define AD__HTTP_POOL_MAX 128
+/* Requests kept for reuse, 11 KiB each: as many as a busy hour has under way at once. What is not kept
+ * goes back to the system and comes as page faults with the next request. */
+#define AD__HTTP_POOL_MAX 512
 /* A webhook with its head, body and parsed document fits; with the rest of a request this stays
  * below the 16 KiB that one stalled client may cost. */
 #define AD__HTTP_ARENA_FIRST 8192

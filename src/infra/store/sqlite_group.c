@@ -45,13 +45,18 @@ static bool barrier_is_due(const struct store_queues *q)
     return due;
 }
 
-/* Moves up to n requests; gives how many. */
+/* Moves up to n requests; gives how many. A queue's first is its oldest. */
 static unsigned take(struct store_group *g, struct ad_list *queue, unsigned n)
 {
+    const struct ad_store_req *first = store_first_of(queue);
+    if (first && first->since_ms < g->oldest_ms) {
+        g->oldest_ms = first->since_ms;
+    }
     unsigned taken = 0;
     for (; taken < n && !ad_list_empty(queue); taken++) {
         ad_list_push(&g->reqs, ad_list_pop(queue));
     }
+    g->n += taken;
     return taken;
 }
 
@@ -70,7 +75,7 @@ static void take_bulk(struct store_group *g, struct ad_list *queue, unsigned ste
 void store_group_form(struct store_group *g, struct store_queues *q,
                       const struct ad_store_opts *opts)
 {
-    *g = (struct store_group){ .err = AD_OK };
+    *g = (struct store_group){ .oldest_ms = UINT64_MAX, .err = AD_OK };
     ad_list_init(&g->reqs);
     if (barrier_is_due(q)) {
         g->alone = true;
@@ -90,12 +95,8 @@ void store_group_form(struct store_group *g, struct store_queues *q,
 uint64_t store_group_deadline(const struct store_group *g, unsigned busy_ms)
 {
     uint64_t grace = store_now_ms() + BUSY_GRACE_MS;
-    uint64_t first = UINT64_MAX;
-    AD_LIST_FOREACH (it, &g->reqs) {
-        uint64_t due = store_req_of(it)->since_ms + busy_ms;
-        first = due < first ? due : first;
-    }
-    return first > grace ? first : grace;
+    uint64_t due = g->oldest_ms + busy_ms;
+    return due > grace ? due : grace;
 }
 
 /* The database stayed locked until the oldest request's time was up. Whose time is not up yet goes
@@ -151,7 +152,7 @@ static enum ad_err run_request(struct store_conn *c, struct ad_store_req *req, b
 static void run_request_anew(struct store_conn *c, struct ad_store_req *req, bool *undone)
 {
     store_rows_drop(req); /* of a round that was lost, as is what it failed of then */
-    req->info = (struct ad_errinfo){ .code = AD_OK };
+    ad_errinfo_clear(&req->info);
     req->err = run_request(c, req, undone);
     if (req->err) {
         store_rows_drop(req);

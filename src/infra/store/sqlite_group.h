@@ -16,6 +16,8 @@ struct store_queues {
 
 struct store_group {
     struct ad_list reqs;
+    unsigned n;         /* of them, when it was formed */
+    uint64_t oldest_ms; /* when the first of them was submitted */
     bool alone;     /* one script, forget or probe */
     bool committed; /* otherwise it failed, or came to nothing */
     enum ad_err err;

@@ -149,7 +149,7 @@ static void submit(struct ad_store *s, struct ad_store_req *req, enum store_kind
 {
     req->kind = (int)kind;
     req->err = AD_OK;
-    req->info = (struct ad_errinfo){ .code = AD_OK };
+    ad_errinfo_clear(&req->info);
     req->rows = (struct ad_rows){ NULL, 0, 0 };
     req->more = false;
     req->block = NULL;

@@ -81,15 +81,6 @@ static void run_group(struct store_sqlite *s, struct store_group *g)
     }
 }
 
-static unsigned count(const struct ad_list *list)
-{
-    unsigned n = 0;
-    AD_LIST_FOREACH (it, list) {
-        n++;
-    }
-    return n;
-}
-
 static void report_group(struct store_sqlite *s, struct store_group *g, double commit_ms)
 {
     uv_mutex_lock(&s->lock);
@@ -99,7 +90,7 @@ static void report_group(struct store_sqlite *s, struct store_group *g, double c
     r->group_info = g->info;
     if (g->committed) {
         r->commits++;
-        r->requests += count(&g->reqs);
+        r->requests += g->n;
         note_time(&r->commit, commit_ms);
     }
     ad_list_move(&s->done, &g->reqs);
