@@ -137,14 +137,18 @@ static struct ad_str *place_of(struct ad_event *e, struct ad_str key)
     return NULL;
 }
 
-/* Of a UUID: the bit that lower-case letters, digits and dashes have, and capitals lack. */
+/* Of a UUID, whose 36 bytes are read as words, two of them overlapping: the bit that lower-case
+ * letters, digits and dashes have, and capitals lack. */
 static bool has_upper(struct ad_str uuid)
 {
-    unsigned all = 0x20;
-    for (size_t i = 0; i < uuid.n; i++) {
-        all &= (unsigned char)uuid.p[i];
+    static const size_t words[] = { 0, 8, 16, 24, 28 };
+    uint64_t all = UINT64_C(0x2020202020202020);
+    for (size_t i = 0; i < AD_LEN(words); i++) {
+        uint64_t word;
+        memcpy(&word, uuid.p + words[i], sizeof(word));
+        all &= word;
     }
-    return all == 0;
+    return all != UINT64_C(0x2020202020202020);
 }
 
 /* A UUID in lower case: ids are compared with those of Attio's answers. PARSE when it is none. */
