@@ -3,6 +3,7 @@
 #include "contract/store_fixture.h"
 
 #include "integration/sqlite_vfs.h"
+#include "support/sqlite_heap.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -724,38 +724,9 @@ END_TEST
 
 /* --- no memory inside SQLite --- */
 
-static sqlite3_mem_methods real_mem;
-static atomic_long mem_left; /* requests until one fails; negative: none does */
-static atomic_bool mem_failed;
-
-static bool mem_fails(void)
-{
-    long left = atomic_fetch_sub(&mem_left, 1);
-    if (left == 0) {
-        atomic_store(&mem_failed, true);
-    }
-    return left == 0;
-}
-
-static void *failing_malloc(int n)
-{
-    return mem_fails() ? NULL : real_mem.xMalloc(n);
-}
-
-static void *failing_realloc(void *p, int n)
-{
-    return mem_fails() ? NULL : real_mem.xRealloc(p, n);
-}
-
 static void setup_failing_memory(void)
 {
-    sqlite3_mem_methods methods;
-    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_mem), SQLITE_OK);
-    methods = real_mem;
-    methods.xMalloc = failing_malloc;
-    methods.xRealloc = failing_realloc;
-    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
-    atomic_store(&mem_left, -1);
+    sqlite_heap_install();
     fixture_open(&sqlite_backend);
 }
 
@@ -769,16 +740,15 @@ START_TEST(no_memory_in_sqlite_fails_the_group_or_nothing)
         struct job jobs[2];
         sqls[n] = put;
         f.done = 0;
-        atomic_store(&mem_failed, false);
-        atomic_store(&mem_left, n);
+        sqlite_heap_fail((size_t)n, 1);
         for (int i = 0; i < 2; i++) {
             job_init(&jobs[i], AD_STORE_INGEST);
             STEP(&jobs[i], &sqls[n], AD_V_I64(n), AD_V_TEXT(ad_str_n(filler, 5000)));
             job_write(&jobs[i]);
         }
         jobs_await(2);
-        atomic_store(&mem_left, -1);
-        failed = atomic_load(&mem_failed);
+        failed = sqlite_heap_failed();
+        sqlite_heap_fail(0, 0);
         ck_assert_int_eq(jobs[0].req.err, jobs[1].req.err);
         ck_assert_msg(jobs[0].req.err == AD_OK || jobs[0].req.err == AD_ERR_NOMEM, "request %d: %s",
                       n, jobs[0].req.info.msg);
@@ -798,11 +768,10 @@ START_TEST(no_memory_in_sqlite_while_opening_is_an_error)
     int n;
     for (n = 0; failed && n < 5000; n++) {
         struct ad_errinfo info = { .code = AD_OK };
-        atomic_store(&mem_failed, false);
-        atomic_store(&mem_left, n);
+        sqlite_heap_fail((size_t)n, 1);
         enum ad_err err = ad_store_open(f.w.loop, &f.opts, &f.store, &info);
-        atomic_store(&mem_left, -1);
-        failed = atomic_load(&mem_failed);
+        failed = sqlite_heap_failed();
+        sqlite_heap_fail(0, 0);
         ck_assert_msg(err == AD_OK || err == AD_ERR_NOMEM, "request %d: %s", n, info.msg);
         if (!err) {
             fixture_close_store();

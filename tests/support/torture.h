@@ -15,9 +15,20 @@
 #include <check.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "support/heap.h"
+
+/* Where a scenario is too slow for each n in every run, n goes up like this: the first places one by
+ * one, then ever fewer, so that thousands of places take some hundred rounds. ATTIOD_TORTURE=full,
+ * which `tests/run long` sets, takes each. */
+static inline size_t torture_next(size_t n)
+{
+    const char *form = getenv("ATTIOD_TORTURE");
+    return n + 1 + (form && strcmp(form, "full") == 0 ? 0 : n / 8);
+}
 
 typedef enum ad_err (*torture_cb)(void *ctx);
 
