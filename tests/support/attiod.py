@@ -224,6 +224,7 @@ class Stream:
         self.answers = []  # (key, status)
         self.out = b""
         self.inp = b""
+        self.known = set()  # keys of deliveries of one event that were here before
         self.broken = False
         self.sock = socket.create_connection(("127.0.0.1", port), 10)
         self.sock.setblocking(False)
@@ -265,12 +266,15 @@ class Stream:
             length = next((int(h.split(":")[1]) for h in head.split("\r\n") if h.lower().startswith("content-length")), 0)
             if len(self.inp) < end + 4 + length:
                 return
+            if b'"accepted":0,"duplicate":1' in self.inp[end + 4:end + 4 + length]:
+                self.known.add(self.waiting[0])
             self.inp = self.inp[end + 4 + length:]
             self.answers.append((self.waiting.pop(0), int(head.split(" ", 2)[1])))
 
 
-def post_all(port, deliveries, connections=64, ahead=8, stop=None, seconds=120):
-    """Posts (key, bytes) pairs over many connections at once; [(key, status)] of those answered. `stop` is asked every turn."""
+def post_all(port, deliveries, connections=64, ahead=8, stop=None, seconds=120, watch=None, known=None):
+    """Posts (key, bytes) pairs over many connections at once; [(key, status)] of those answered. `stop` is asked every turn,
+    and `watch` given the streams. `known`, a set, gets the keys of deliveries of one event that were here before."""
     streams = []
     for i in range(connections):
         share = deliveries[i::connections]
@@ -289,9 +293,13 @@ def post_all(port, deliveries, connections=64, ahead=8, stop=None, seconds=120):
             s.write()
         for s in readable:
             s.read()
+        if watch:
+            watch(streams)
     answers = [a for s in streams for a in s.answers]
     for s in streams:
         s.sock.close()
+        if known is not None:
+            known |= s.known
     return answers
 
 

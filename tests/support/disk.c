@@ -26,11 +26,13 @@
 
 enum call { OPEN, READ, WRITE, SYNC, TRUNCATE, UNLINK, LINK, STAT, LOCK, MAP, CALLS };
 
-/* From the n-th of these calls from now, `times` in a row fail with `error`; 0: a read or a write
- * gets half of what it asked for, and calls that know no half go through. */
+/* From the n-th of these calls from now, `times` in a row fail with `error`, on files whose name ends
+ * in `only`; error 0: a write takes half of what it was given, other calls go through. Letting go of a
+ * lock never fails. */
 struct control {
     uint32_t call, n, times;
     int32_t error;
+    char only[8];
     uint32_t failed, made[CALLS];
 };
 
@@ -46,7 +48,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct control *control;
 static const char *root;
 static int journal = -1;
-static bool followed[FDS], is_directory[FDS];
+static struct {
+    bool followed, is_directory;
+    char end[8]; /* of its name */
+} files[FDS];
 
 static __attribute__((constructor)) void start(void)
 {
@@ -81,14 +86,21 @@ static bool is_below(const char *path)
 
 static bool follows(int fd)
 {
-    return control && fd >= 0 && fd < FDS && followed[fd];
+    return control && fd >= 0 && fd < FDS && files[fd].followed;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name);
+    size_t m = strnlen(end, sizeof(control->only));
+    return n >= m && strncmp(name + n - m, end, m) == 0;
 }
 
 /* Under the lock. */
-static bool fails(enum call call)
+static bool fails(enum call call, const char *name)
 {
     control->made[call]++;
-    if (control->call != (uint32_t)call || control->times == 0) {
+    if (control->call != (uint32_t)call || control->times == 0 || !ends_in(name, control->only)) {
         return false;
     }
     if (control->n > 0) {
@@ -101,13 +113,25 @@ static bool fails(enum call call)
 }
 
 /* Also under the lock, for calls whose only other outcome is the real one. */
-static bool refused(enum call call)
+static bool refused(enum call call, const char *name)
 {
-    if (!fails(call) || control->error == 0) {
+    if (!fails(call, name) || control->error == 0) {
         return false;
     }
     errno = control->error;
     return true;
+}
+
+/* Takes the lock. */
+static bool refused_fd(enum call call, int fd)
+{
+    bool no = false;
+    if (follows(fd)) {
+        pthread_mutex_lock(&lock);
+        no = refused(call, files[fd].end);
+        pthread_mutex_unlock(&lock);
+    }
+    return no;
 }
 
 static void note(char op, int fd, const char *path, uint64_t at, const void *data, size_t n)
@@ -137,6 +161,16 @@ static void note(char op, int fd, const char *path, uint64_t at, const void *dat
 
 /* --- names --- */
 
+static void follow(int fd, const char *path)
+{
+    struct stat st;
+    size_t n = strlen(path);
+    size_t cut = n >= sizeof(files[fd].end) ? n - sizeof(files[fd].end) + 1 : 0;
+    files[fd].followed = true;
+    files[fd].is_directory = fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 && S_ISDIR(st.st_mode);
+    memcpy(files[fd].end, path + cut, n - cut + 1);
+}
+
 static int open_followed(int (*real)(const char *, int, ...), const char *path, int flags,
                          mode_t mode)
 {
@@ -145,10 +179,9 @@ static int open_followed(int (*real)(const char *, int, ...), const char *path, 
     }
     pthread_mutex_lock(&lock);
     bool existed = faccessat(AT_FDCWD, path, F_OK, 0) == 0;
-    int fd = refused(OPEN) ? -1 : real(path, flags, mode);
+    int fd = refused(OPEN, path) ? -1 : real(path, flags, mode);
     if (fd >= 0 && fd < FDS) {
-        followed[fd] = true;
-        is_directory[fd] = flags & O_DIRECTORY;
+        follow(fd, path);
         note(existed ? 'o' : 'O', fd, path, 0, NULL, 0);
         if (flags & O_TRUNC) {
             note('t', fd, NULL, 0, NULL, 0);
@@ -163,15 +196,15 @@ static mode_t mode_of(int flags, va_list args)
     return flags & O_CREAT ? (mode_t)va_arg(args, int) : 0;
 }
 
-#define OPENS(name)                                                     \
-    int name(const char *path, int flags, ...)                          \
-    {                                                                   \
-        REAL(int, #name, const char *, int, ...)                        \
-        va_list args;                                                   \
-        va_start(args, flags);                                          \
-        mode_t mode = mode_of(flags, args);                             \
-        va_end(args);                                                   \
-        return open_followed(real, path, flags, mode);                  \
+#define OPENS(name)                                    \
+    int name(const char *path, int flags, ...)         \
+    {                                                  \
+        REAL(int, #name, const char *, int, ...)       \
+        va_list args;                                  \
+        va_start(args, flags);                         \
+        mode_t mode = mode_of(flags, args);            \
+        va_end(args);                                  \
+        return open_followed(real, path, flags, mode); \
     }
 OPENS(open)
 OPENS(open64)
@@ -181,7 +214,7 @@ int close(int fd)
     REAL(int, "close", int)
     if (follows(fd)) {
         pthread_mutex_lock(&lock);
-        followed[fd] = false;
+        files[fd].followed = false;
         pthread_mutex_unlock(&lock);
     }
     return real(fd);
@@ -194,7 +227,7 @@ int unlink(const char *path)
         return real(path);
     }
     pthread_mutex_lock(&lock);
-    int status = refused(UNLINK) ? -1 : real(path);
+    int status = refused(UNLINK, path) ? -1 : real(path);
     if (status == 0) {
         note('u', -1, path, 0, NULL, 0);
     }
@@ -209,7 +242,7 @@ int link(const char *from, const char *to)
         return real(from, to);
     }
     pthread_mutex_lock(&lock);
-    int status = refused(LINK) ? -1 : real(from, to);
+    int status = refused(LINK, to) ? -1 : real(from, to);
     if (status == 0) {
         note('l', -1, from, 0, to, strlen(to));
     }
@@ -217,28 +250,23 @@ int link(const char *from, const char *to)
     return status;
 }
 
-#define STATS(name, type)                              \
-    int name(const char *path, struct type *st)        \
-    {                                                  \
-        REAL(int, #name, const char *, struct type *)  \
-        bool no = false;                               \
-        if (is_below(path)) {                          \
-            pthread_mutex_lock(&lock);                 \
-            no = refused(STAT);                        \
-            pthread_mutex_unlock(&lock);               \
-        }                                              \
-        return no ? -1 : real(path, st);               \
-    }                                                  \
-    int f##name(int fd, struct type *st)               \
-    {                                                  \
-        REAL(int, "f" #name, int, struct type *)       \
-        bool no = false;                               \
-        if (follows(fd)) {                             \
-            pthread_mutex_lock(&lock);                 \
-            no = refused(STAT);                        \
-            pthread_mutex_unlock(&lock);               \
-        }                                              \
-        return no ? -1 : real(fd, st);                 \
+#define STATS(name, type)                             \
+    int name(const char *path, struct type *st)       \
+    {                                                 \
+        REAL(int, #name, const char *, struct type *) \
+        bool no = false;                              \
+        if (is_below(path)) {                         \
+            pthread_mutex_lock(&lock);                \
+            no = refused(STAT, path);                 \
+            pthread_mutex_unlock(&lock);              \
+        }                                             \
+        return no ? -1 : real(path, st);              \
+    }                                                 \
+    int f##name(int fd, struct type *st)              \
+    {                                                 \
+        REAL(int, "f" #name, int, struct type *)      \
+        bool no = refused_fd(STAT, fd);               \
+        return no ? -1 : real(fd, st);                \
     }
 STATS(stat, stat)
 STATS(stat64, stat64)
@@ -252,7 +280,7 @@ static ssize_t write_followed(ssize_t (*real)(int, const void *, size_t, off_t),
         return real(fd, data, n, at);
     }
     pthread_mutex_lock(&lock);
-    bool no = fails(WRITE);
+    bool no = fails(WRITE, files[fd].end);
     ssize_t written = -1;
     if (no && control->error) {
         errno = control->error;
@@ -269,13 +297,7 @@ static ssize_t write_followed(ssize_t (*real)(int, const void *, size_t, off_t),
 static ssize_t read_followed(ssize_t (*real)(int, void *, size_t, off_t), int fd, void *data,
                              size_t n, off_t at)
 {
-    bool no = false;
-    if (follows(fd)) {
-        pthread_mutex_lock(&lock);
-        no = refused(READ);
-        pthread_mutex_unlock(&lock);
-    }
-    return no ? -1 : real(fd, data, n, at);
+    return refused_fd(READ, fd) ? -1 : real(fd, data, n, at);
 }
 
 static int truncate_followed(int (*real)(int, off_t), int fd, off_t size)
@@ -284,7 +306,7 @@ static int truncate_followed(int (*real)(int, off_t), int fd, off_t size)
         return real(fd, size);
     }
     pthread_mutex_lock(&lock);
-    int status = refused(TRUNCATE) ? -1 : real(fd, size);
+    int status = refused(TRUNCATE, files[fd].end) ? -1 : real(fd, size);
     if (status == 0) {
         note('t', fd, NULL, (uint64_t)size, NULL, 0);
     }
@@ -298,8 +320,8 @@ static int sync_followed(int (*real)(int), int fd)
         return real(fd);
     }
     pthread_mutex_lock(&lock);
-    int status = refused(SYNC) ? -1 : 0;
-    if (is_directory[fd]) {
+    int status = refused(SYNC, files[fd].end) ? -1 : 0;
+    if (files[fd].is_directory) {
         note(status ? 'f' : 'S', fd, NULL, 0, NULL, 0);
     } else {
         note(status ? 'F' : 's', fd, NULL, 0, NULL, 0);
@@ -309,47 +331,37 @@ static int sync_followed(int (*real)(int), int fd)
 }
 
 /* off_t has 64 bits here in either family. */
-#define BYTES(suffix)                                                       \
-    ssize_t pwrite##suffix(int fd, const void *data, size_t n, off_t at)    \
-    {                                                                       \
-        REAL(ssize_t, "pwrite" #suffix, int, const void *, size_t, off_t)   \
-        return write_followed(real, fd, data, n, at);                       \
-    }                                                                       \
-    ssize_t pread##suffix(int fd, void *data, size_t n, off_t at)           \
-    {                                                                       \
-        REAL(ssize_t, "pread" #suffix, int, void *, size_t, off_t)          \
-        return read_followed(real, fd, data, n, at);                        \
-    }                                                                       \
-    int ftruncate##suffix(int fd, off_t size)                               \
-    {                                                                       \
-        REAL(int, "ftruncate" #suffix, int, off_t)                          \
-        return truncate_followed(real, fd, size);                           \
-    }                                                                       \
-    void *mmap##suffix(void *p, size_t n, int prot, int flags, int fd, off_t at) \
-    {                                                                       \
-        REAL(void *, "mmap" #suffix, void *, size_t, int, int, int, off_t)  \
-        bool no = false;                                                    \
-        if (follows(fd)) {                                                  \
-            pthread_mutex_lock(&lock);                                      \
-            no = refused(MAP);                                              \
-            pthread_mutex_unlock(&lock);                                    \
-        }                                                                   \
-        return no ? MAP_FAILED : real(p, n, prot, flags, fd, at);           \
-    }                                                                       \
-    int fcntl##suffix(int fd, int what, ...)                                \
-    {                                                                       \
-        REAL(int, "fcntl" #suffix, int, int, ...)                           \
-        va_list args;                                                       \
-        va_start(args, what);                                               \
-        void *arg = va_arg(args, void *);                                   \
-        va_end(args);                                                       \
-        bool no = false;                                                    \
-        if (follows(fd) && (what == F_SETLK || what == F_OFD_SETLK)) {      \
-            pthread_mutex_lock(&lock);                                      \
-            no = refused(LOCK);                                             \
-            pthread_mutex_unlock(&lock);                                    \
-        }                                                                   \
-        return no ? -1 : real(fd, what, arg);                               \
+#define BYTES(suffix)                                                                             \
+    ssize_t pwrite##suffix(int fd, const void *data, size_t n, off_t at)                          \
+    {                                                                                             \
+        REAL(ssize_t, "pwrite" #suffix, int, const void *, size_t, off_t)                         \
+        return write_followed(real, fd, data, n, at);                                             \
+    }                                                                                             \
+    ssize_t pread##suffix(int fd, void *data, size_t n, off_t at)                                 \
+    {                                                                                             \
+        REAL(ssize_t, "pread" #suffix, int, void *, size_t, off_t)                                \
+        return read_followed(real, fd, data, n, at);                                              \
+    }                                                                                             \
+    int ftruncate##suffix(int fd, off_t size)                                                     \
+    {                                                                                             \
+        REAL(int, "ftruncate" #suffix, int, off_t)                                                \
+        return truncate_followed(real, fd, size);                                                 \
+    }                                                                                             \
+    void *mmap##suffix(void *p, size_t n, int prot, int flags, int fd, off_t at)                  \
+    {                                                                                             \
+        REAL(void *, "mmap" #suffix, void *, size_t, int, int, int, off_t)                        \
+        return refused_fd(MAP, fd) ? MAP_FAILED : real(p, n, prot, flags, fd, at);                \
+    }                                                                                             \
+    int fcntl##suffix(int fd, int what, ...)                                                      \
+    {                                                                                             \
+        REAL(int, "fcntl" #suffix, int, int, ...)                                                 \
+        va_list args;                                                                             \
+        va_start(args, what);                                                                     \
+        void *arg = va_arg(args, void *);                                                         \
+        va_end(args);                                                                             \
+        bool locks =                                                                              \
+            (what == F_SETLK || what == F_OFD_SETLK) && ((struct flock *)arg)->l_type != F_UNLCK; \
+        return locks && refused_fd(LOCK, fd) ? -1 : real(fd, what, arg);                          \
     }
 BYTES()
 BYTES(64)
