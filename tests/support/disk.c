@@ -209,6 +209,14 @@ static mode_t mode_of(int flags, va_list args)
 OPENS(open)
 OPENS(open64)
 
+/* What -D_FORTIFY_SOURCE makes of an open without a mode. */
+int __open_2(const char *path, int flags); /* NOLINT */
+
+int __open_2(const char *path, int flags) /* NOLINT(bugprone-reserved-identifier) */
+{
+    return open(path, flags);
+}
+
 int close(int fd)
 {
     REAL(int, "close", int)

@@ -4,7 +4,7 @@
 
 #include "fixture.h"
 
-#include "support/heap.h"
+#include "support/torture.h"
 
 #include <limits.h>
 #include <stdio.h>
