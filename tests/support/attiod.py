@@ -68,13 +68,14 @@ class Process:
     """A program of ours whose log tells where it listens."""
 
     count = 0
+    under = ()  # a program that runs ours, and its arguments
 
     def __init__(self, name, arguments, environment=None, preexec=None):
         Process.count += 1
         self.log_path = LOGS / f"{name}-{os.getpid()}-{Process.count}.log"
         self.log = open(self.log_path, "wb")
         base = {k: v for k, v in os.environ.items() if not k.startswith(("ATTIO", "DATABASE_URL", "PORT"))}
-        self.child = subprocess.Popen([str(BUILD / name), *arguments], stdin=subprocess.DEVNULL, stdout=self.log,
+        self.child = subprocess.Popen([*self.under, str(BUILD / name), *arguments], stdin=subprocess.DEVNULL, stdout=self.log,
                                       stderr=subprocess.STDOUT,
                                       env={k: v for k, v in {**base, **(environment or {})}.items() if v is not None},
                                       preexec_fn=preexec)

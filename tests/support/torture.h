@@ -22,12 +22,15 @@
 #include "support/heap.h"
 
 /* Where a scenario is too slow for each n in every run, n goes up like this: the first places one by
- * one, then ever fewer, so that thousands of places take some hundred rounds. ATTIOD_TORTURE=full,
- * which `tests/run long` sets, takes each. */
+ * one, then ever fewer, so that thousands of places take some dozens of rounds. `tests/run long` sets
+ * ATTIOD_TORTURE=full, which takes each, and under valgrind "few". */
 static inline size_t torture_next(size_t n)
 {
     const char *form = getenv("ATTIOD_TORTURE");
-    return n + 1 + (form && strcmp(form, "full") == 0 ? 0 : n / 8);
+    if (form && strcmp(form, "full") == 0) {
+        return n + 1;
+    }
+    return n + 1 + n / (form && strcmp(form, "few") == 0 ? 2 : 8);
 }
 
 typedef enum ad_err (*torture_cb)(void *ctx);

@@ -1,5 +1,5 @@
-/* TLS without memory: each allocation of ours fails in turn, and of mbedTLS's as many as time
- * allows.
+/* TLS without memory: each allocation of ours fails in turn, and of mbedTLS's as support/torture.h
+ * says.
  *
  * Debian builds mbedTLS without its hook for allocation, so this program puts its own calloc before
  * the C library's (and before the sanitizer's) and lets only those calls fail that come from
@@ -7,6 +7,7 @@
 #include "tls_fixture.h"
 
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <dlfcn.h>
 
@@ -107,8 +108,7 @@ START_TEST(allocations_of_mbedtls_may_fail)
     size_t all = asked;
     ck_assert_uint_gt(all, 50);
     tls_hang_up();
-    size_t pace = all / 60 + 1;
-    for (size_t n = 0; n < all; n += n < 20 ? 1 : pace) {
+    for (size_t n = 0; n < all; n = torture_next(n)) {
         /* No session from before: the same handshake each time. */
         tls_new_client(&(struct ad_tls_client_opts){ .trust_file = certs_path("ca.pem") });
         watch(n, _i ? SIZE_MAX : 1);
@@ -133,7 +133,7 @@ START_TEST(opening_without_memory_says_so)
                                               .key_file = certs_path("chain.key") };
     prepare();
     bool whole = false;
-    for (size_t n = 0; !whole; n += n < 50 ? 1 : n / 10) {
+    for (size_t n = 0; !whole; n = torture_next(n)) {
         watch(n, _i ? SIZE_MAX : 1);
         enum ad_err err = ad_tls_client_open(f.w.loop, &copts, &client, &info);
         enum ad_err err2 = ad_tls_server_open(f.w.loop, &sopts, &server, &info);
