@@ -71,6 +71,12 @@ static __attribute__((constructor)) void start(void)
     control = map;
 }
 
+/* Defines the C library's function `name`, under a name of ours in this file: its own declaration has
+ * other names for the arguments. */
+#define SHIM(type, name, ...)                            \
+    extern type shim_##name(__VA_ARGS__) __asm__(#name); \
+    type shim_##name(__VA_ARGS__)
+
 /* The C library's own. */
 #define REAL(type, name, ...)                                  \
     static type (*real)(__VA_ARGS__);                          \
@@ -80,8 +86,11 @@ static __attribute__((constructor)) void start(void)
 
 static bool is_below(const char *path)
 {
-    size_t n = root ? strlen(root) : 0;
-    return control && path && strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
+    if (!control || !root || !path) {
+        return false;
+    }
+    size_t n = strlen(root);
+    return strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
 static bool follows(int fd)
@@ -197,7 +206,7 @@ static mode_t mode_of(int flags, va_list args)
 }
 
 #define OPENS(name)                                    \
-    int name(const char *path, int flags, ...)         \
+    SHIM(int, name, const char *path, int flags, ...)  \
     {                                                  \
         REAL(int, #name, const char *, int, ...)       \
         va_list args;                                  \
@@ -210,14 +219,12 @@ OPENS(open)
 OPENS(open64)
 
 /* What -D_FORTIFY_SOURCE makes of an open without a mode. */
-int __open_2(const char *path, int flags); /* NOLINT */
-
-int __open_2(const char *path, int flags) /* NOLINT(bugprone-reserved-identifier) */
+SHIM(int, __open_2, const char *path, int flags)
 {
-    return open(path, flags);
+    return shim_open(path, flags);
 }
 
-int close(int fd)
+SHIM(int, close, int fd)
 {
     REAL(int, "close", int)
     if (follows(fd)) {
@@ -228,7 +235,7 @@ int close(int fd)
     return real(fd);
 }
 
-int unlink(const char *path)
+SHIM(int, unlink, const char *path)
 {
     REAL(int, "unlink", const char *)
     if (!is_below(path)) {
@@ -243,7 +250,7 @@ int unlink(const char *path)
     return status;
 }
 
-int link(const char *from, const char *to)
+SHIM(int, link, const char *from, const char *to)
 {
     REAL(int, "link", const char *, const char *)
     if (!is_below(to)) {
@@ -258,23 +265,23 @@ int link(const char *from, const char *to)
     return status;
 }
 
-#define STATS(name, type)                             \
-    int name(const char *path, struct type *st)       \
-    {                                                 \
-        REAL(int, #name, const char *, struct type *) \
-        bool no = false;                              \
-        if (is_below(path)) {                         \
-            pthread_mutex_lock(&lock);                \
-            no = refused(STAT, path);                 \
-            pthread_mutex_unlock(&lock);              \
-        }                                             \
-        return no ? -1 : real(path, st);              \
-    }                                                 \
-    int f##name(int fd, struct type *st)              \
-    {                                                 \
-        REAL(int, "f" #name, int, struct type *)      \
-        bool no = refused_fd(STAT, fd);               \
-        return no ? -1 : real(fd, st);                \
+#define STATS(name, type)                              \
+    SHIM(int, name, const char *path, struct type *st) \
+    {                                                  \
+        REAL(int, #name, const char *, struct type *)  \
+        bool no = false;                               \
+        if (is_below(path)) {                          \
+            pthread_mutex_lock(&lock);                 \
+            no = refused(STAT, path);                  \
+            pthread_mutex_unlock(&lock);               \
+        }                                              \
+        return no ? -1 : real(path, st);               \
+    }                                                  \
+    SHIM(int, f##name, int fd, struct type *st)        \
+    {                                                  \
+        REAL(int, "f" #name, int, struct type *)       \
+        bool no = refused_fd(STAT, fd);                \
+        return no ? -1 : real(fd, st);                 \
     }
 STATS(stat, stat)
 STATS(stat64, stat64)
@@ -340,27 +347,27 @@ static int sync_followed(int (*real)(int), int fd)
 
 /* off_t has 64 bits here in either family. */
 #define BYTES(suffix)                                                                             \
-    ssize_t pwrite##suffix(int fd, const void *data, size_t n, off_t at)                          \
+    SHIM(ssize_t, pwrite##suffix, int fd, const void *data, size_t n, off_t at)                   \
     {                                                                                             \
         REAL(ssize_t, "pwrite" #suffix, int, const void *, size_t, off_t)                         \
         return write_followed(real, fd, data, n, at);                                             \
     }                                                                                             \
-    ssize_t pread##suffix(int fd, void *data, size_t n, off_t at)                                 \
+    SHIM(ssize_t, pread##suffix, int fd, void *data, size_t n, off_t at)                          \
     {                                                                                             \
         REAL(ssize_t, "pread" #suffix, int, void *, size_t, off_t)                                \
         return read_followed(real, fd, data, n, at);                                              \
     }                                                                                             \
-    int ftruncate##suffix(int fd, off_t size)                                                     \
+    SHIM(int, ftruncate##suffix, int fd, off_t size)                                              \
     {                                                                                             \
         REAL(int, "ftruncate" #suffix, int, off_t)                                                \
         return truncate_followed(real, fd, size);                                                 \
     }                                                                                             \
-    void *mmap##suffix(void *p, size_t n, int prot, int flags, int fd, off_t at)                  \
+    SHIM(void *, mmap##suffix, void *p, size_t n, int prot, int flags, int fd, off_t at)          \
     {                                                                                             \
         REAL(void *, "mmap" #suffix, void *, size_t, int, int, int, off_t)                        \
         return refused_fd(MAP, fd) ? MAP_FAILED : real(p, n, prot, flags, fd, at);                \
     }                                                                                             \
-    int fcntl##suffix(int fd, int what, ...)                                                      \
+    SHIM(int, fcntl##suffix, int fd, int what, ...)                                               \
     {                                                                                             \
         REAL(int, "fcntl" #suffix, int, int, ...)                                                 \
         va_list args;                                                                             \
@@ -374,13 +381,13 @@ static int sync_followed(int (*real)(int), int fd)
 BYTES()
 BYTES(64)
 
-int fsync(int fd)
+SHIM(int, fsync, int fd)
 {
     REAL(int, "fsync", int)
     return sync_followed(real, fd);
 }
 
-int fdatasync(int fd)
+SHIM(int, fdatasync, int fd)
 {
     REAL(int, "fdatasync", int)
     return sync_followed(real, fd);
