@@ -1,6 +1,8 @@
 /* Full sync: every record once, whatever happens on the way. */
 #include "sync_fixture.h"
 
+#include "support/sqlite_heap.h"
+
 /* ---- walking ----------------------------------------------------------------------------- */
 
 static const unsigned sizes[] = { 0, 1, 499, 500, 501, 1000, 1203, 2500 };
@@ -308,21 +310,31 @@ START_TEST(page_that_comes_again_and_again_fails_the_run)
 }
 END_TEST
 
+static void setup_failing_memory(void)
+{
+    sqlite_heap_install();
+    setup();
+}
+
+/* Ours or SQLite's, once or three times. */
 START_TEST(allocation_that_fails_anywhere_delays_the_run_or_fails_it)
 {
+    size_t times = _i % 2 ? 3 : 1;
     records_add(3);
     up();
     bool failed = true;
     for (size_t n = 0; failed; n = torture_next(n)) {
         struct ad_errinfo info = { .code = AD_OK };
         ad_buf_clear(&s.f.w.log);
-        heap_fail(n, _i ? 3 : 1);
+        heap_fail(n, _i < 2 ? times : 0);
+        sqlite_heap_fail(n, _i < 2 ? 0 : times);
         enum ad_err err = ad_service_sync_start(s.service, AD_STR("people"), false, NULL, &info);
         if (!err) {
             pass_until(&s, is_over, NULL);
         }
-        failed = heap_failed();
+        failed = heap_failed() || sqlite_heap_failed();
         heap_fail(0, 0);
+        sqlite_heap_fail(0, 0);
         ck_assert(err == AD_OK || err == AD_ERR_NOMEM);
         ck_assert(failed || newest("phase") == AD_SYNC_DONE);
         s.f.sv.n = 0;
@@ -598,7 +610,6 @@ static Suite *sync_suite(void)
                         (int)AD_LEN(ties));
     tcase_add_loop_test(tcase, tie_that_changes_under_the_walk_is_read_from_its_start, 0,
                         (int)AD_LEN(shrinks));
-    tcase_add_loop_test(tcase, allocation_that_fails_anywhere_delays_the_run_or_fails_it, 0, 2);
     tcase_add_loop_test(tcase, page_that_fails_is_asked_for_again, 0, (int)AD_LEN(outages));
     tcase_add_loop_test(tcase, checkpoint_or_end_that_cannot_be_written_is_tried_again, 0,
                         (int)AD_LEN(unwritable));
@@ -607,6 +618,10 @@ static Suite *sync_suite(void)
         tcase_add_test(tcase, tests[i]);
     }
     suite_add_tcase(suite, tcase);
+    TCase *memory = tcase_create("memory");
+    tcase_add_checked_fixture(memory, setup_failing_memory, teardown);
+    tcase_add_loop_test(memory, allocation_that_fails_anywhere_delays_the_run_or_fails_it, 0, 4);
+    suite_add_tcase(suite, memory);
     return suite;
 }
 
