@@ -32,12 +32,21 @@ void ad_listener_pause(struct ad_listener *l, bool paused);
 /* Frees itself after its handle closed; no accept callback comes after this call. */
 void ad_listener_close(struct ad_listener *l);
 
+/* Where a name led when a connection was last made; zeroed at first. Caller-owned. */
+struct ad_dial_last {
+    _Alignas(8) unsigned char address[28]; /* as the system writes it */
+    bool known;
+};
+
 /* Caller-owned request: resolve the name (getaddrinfo off the loop), then try each address in
- * turn. */
+ * turn. A resolver that fails, or has not answered after half of the time, is not waited for where
+ * the last good address is known. */
 struct ad_dial;
 typedef void (*ad_dial_cb)(struct ad_dial *d, enum ad_err err, struct ad_stream *s);
 
 struct ad_dial {
+    /* set by the caller */
+    struct ad_dial_last *last; /* read and written until the callback; may be NULL */
     /* result, also on failure */
     struct ad_errinfo info; /* DNS, NETWORK, TIMEOUT, CANCELED */
     uint64_t resolved_ms;   /* monotonic, when the name had its addresses; 0: not, or it was one */

@@ -73,7 +73,7 @@ struct ad_tls_server_opts {
     const char
         *cert_file; /* PEM: the server's certificate first, then what leads to its authority */
     const char *key_file;       /* PEM, unencrypted */
-    unsigned handshake_ms;      /* 0: 10000. From the connection on; one that is later is cut */
+    unsigned handshake_ms;      /* 0: 7500. From the connection on; one that is later is cut */
     struct ad_metrics *metrics; /* may be NULL */
 };
 

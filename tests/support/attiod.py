@@ -150,7 +150,7 @@ class Sim(Process):
 
 
 class Attiod(Process):
-    def __init__(self, sim, directory, environment=None, public_port=None, arguments=(), tls=None):
+    def __init__(self, sim, directory, environment=None, public_port=None, arguments=(), tls=None, preexec=None):
         self.tls = tls
         self.directory = pathlib.Path(directory)
         self.db = self.directory / "attiod.db"
@@ -164,7 +164,7 @@ class Attiod(Process):
             "ATTIOD_INTERNAL_LISTEN": "127.0.0.1:0",
             **(environment or {}),
         }
-        super().__init__("attiod", ["serve", *arguments], settings)
+        super().__init__("attiod", ["serve", *arguments], settings, preexec)
         self.port = self.listening("public")
         self.internal = self.listening("internal")
 

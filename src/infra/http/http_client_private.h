@@ -94,6 +94,7 @@ struct ad_http_client {
     size_t calls;   /* started and not called back */
     struct ad_list dialing, idle, busy, closing_conns;
     size_t dials; /* under way */
+    struct ad_dial_last last;
     size_t open;  /* dialing, idle or busy: what the cap counts */
     size_t conns; /* holding memory */
     bool closing;

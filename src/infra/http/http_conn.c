@@ -5,16 +5,16 @@
  *                            refusals                    close
  *
  * on_read feeds the parser in a loop; whatever is answered inside the loop is settled by the
- * loop, so pipelined requests with immediate answers use one stack frame. A reply that comes
- * later settles the connection itself and goes on with kept bytes on a later turn: no handler
- * runs inside another's reply.
+ * loop, a reply that comes later settles the connection itself. Either way what was read behind a
+ * request is kept for a later turn: no handler runs inside another's reply, and a thousand
+ * clients that pipeline do not keep the others waiting for more than a request each.
  *
  * How it ends, and what then happens:
  *   peer ends its direction, idle           close
  *   the same, half a request                close, counted as truncated
  *   the same, a handler owes the reply      it is told (on_peer_gone); the reply is still sent
  *   peer resets, or the server cuts         close; the request becomes an orphan and its handler is told
- *   a phase passes its time                 head, body: 408 · handler: 500, orphan, told · write, idle: close
+ *   a phase passes its time                 head, body: 408 · handler: 500, orphan, told · write: reset · idle: close
  *   after a reply with Connection: close    our direction ends, what still comes is dropped for a while */
 #include "http/http_server_private.h"
 
@@ -22,8 +22,9 @@
 
 #include <string.h>
 
-/* What is handed to the stream at once: a peer that takes less than this within write_ms is
- * gone. */
+/* What is handed to the stream at once, and what a peer that lets a write wait has to take within
+ * write_ms. Counted over replies: one who pipelines and hardly reads finishes a small reply now and
+ * then. */
 #define WRITE_PIECE (64U << 10)
 
 static void rest(struct ad__http_conn *c);
@@ -161,7 +162,7 @@ static uint64_t phase_end(const struct ad__http_conn *c)
     case AD__HTTP_WRITE:
         break;
     }
-    return r->since_ms + l->write_ms;
+    return (c->stalled ? c->stalled_ms : r->since_ms) + l->write_ms;
 }
 
 static void arm(struct ad__http_conn *c, uint64_t at_ms)
@@ -230,10 +231,26 @@ static unsigned next_piece(const struct ad__http_request *r, struct ad_str piece
     return n;
 }
 
+static void stall(struct ad__http_conn *c)
+{
+    if (!c->stalled) {
+        c->stalled = true;
+        c->stalled_ms = now_ms(c);
+        c->taken = 0;
+    }
+}
+
+static void count_taken(struct ad__http_conn *c, size_t n)
+{
+    c->taken += n;
+    c->stalled &= c->taken < WRITE_PIECE;
+}
+
 /* False when the connection has to go. */
 static bool write_out(struct ad__http_conn *c, struct ad__http_request *r)
 {
     size_t done = ad_stream_try_write(c->stream, r->out, r->out[1].n ? 2 : 1);
+    count_taken(c, done);
     if (ad__http_out_skip(r, done)) {
         sent(r);
         return true;
@@ -242,7 +259,7 @@ static bool write_out(struct ad__http_conn *c, struct ad__http_request *r)
     unsigned n = next_piece(r, piece);
     r->queued_n = piece[0].n + piece[1].n;
     r->w_busy = ad_stream_write(c->stream, &r->w, piece, n, on_written) == AD_OK;
-    r->since_ms = now_ms(c);
+    stall(c);
     return r->w_busy;
 }
 
@@ -279,6 +296,7 @@ static void on_written(struct ad_write *w, enum ad_err err)
     if (!r->composed) {
         return; /* it was "100 Continue" */
     }
+    count_taken(c, r->queued_n);
     if (ad__http_out_skip(r, r->queued_n)) {
         sent(r);
         settle(c);
@@ -488,7 +506,7 @@ static bool begin_request(struct ad__http_conn *c)
     return true;
 }
 
-/* Feeds one request; returns how many bytes it took. */
+/* Feeds the parser once; returns how many bytes it took. */
 static size_t step(struct ad__http_conn *c, const char *p, size_t n)
 {
     if (!c->req && !begin_request(c)) {
@@ -522,11 +540,12 @@ static size_t step(struct ad__http_conn *c, const char *p, size_t n)
     return used;
 }
 
+/* Up to the end of one request. */
 static size_t feed(struct ad__http_conn *c, const char *p, size_t n)
 {
     size_t at = 0;
     c->running = true;
-    while (at < n && wants_bytes(c)) {
+    for (bool more = wants_bytes(c); more; more = at < n && c->req && wants_bytes(c)) {
         at += step(c, p + at, n - at);
         settle(c);
     }
@@ -584,6 +603,7 @@ static void rest(struct ad__http_conn *c)
         return;
     }
     if (c->state == AD__CONN_OPEN && !c->kept_n) {
+        c->stalled &= c->req != NULL; /* idle, there is nothing to take */
         if (!c->req && (c->eof || c->server->draining)) {
             ad__http_conn_close(c);
             return;
@@ -671,6 +691,8 @@ static void on_deadline(struct ad__http_conn *c)
         refuse(c, 408, AD__HTTP_REASON_timeout);
         return;
     }
+    /* What the peer does not take is not kept for it by the kernel either. */
+    c->stream->abrupt = c->state == AD__CONN_OPEN && c->stalled;
     ad__http_conn_close(c);
 }
 

@@ -206,6 +206,7 @@ static enum ad_err dial(struct ad_http_client *c)
         return AD_ERR_NOMEM;
     }
     conn->client = c;
+    conn->dial.last = &c->last;
     enum ad_err err = c->opts.dialer->start(c->opts.dialer, c->loop, &conn->dial, &c->opts.origin,
                                             c->opts.connect_ms, on_dial);
     if (err) {

@@ -8,16 +8,18 @@
 
 #include <string.h>
 
-#define BACKLOG 1024
+/* A burst of clients while the loop is busy: whoever finds no place tries again only after a second. */
+#define BACKLOG 4096
 
 const struct ad_http_limits ad_http_limits_default = {
     .target_max = 8192,
     .headers_max = 32768,
     .headers_n_max = 100,
-    .header_ms = 10000,
-    .body_ms = 10000,
+    /* With the time to see the answer and leave, a slow client is gone within 10 s. */
+    .header_ms = 7500,
+    .body_ms = 7500,
     .keep_alive_ms = 75000,
-    .write_ms = 10000,
+    .write_ms = 5000,
     .reply_ms = 30000,
     .late_status = 500,
     .connections_max = 20000,

@@ -134,9 +134,11 @@ struct ad__http_conn {
     char *kept; /* pipelined bytes not parsed yet; reading is stopped while there are any */
     size_t kept_at, kept_n;
     size_t discarded;
+    uint64_t stalled_ms; /* since when a write waits for the peer */
+    size_t taken;        /* what it took since */
     enum ad__http_conn_state state;
     bool running; /* the parse loop is on the stack and will settle whatever was replied */
-    bool stopped, eof;
+    bool stopped, eof, stalled;
     unsigned char peer_n;
     char peer[56];
 };

@@ -3,9 +3,12 @@
 #include "loop/uv_private.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
-/* 1. A name goes to the resolver's threads; a literal address is a list of one. 2. Each address
+/* 1. A name goes to the resolver's threads; a literal address, or the last good one of a name that
+ * is not resolved in time, is a list of one. 2. Each address
  * in turn gets a socket and its share of the time that is left, so that a first address that
  *    swallows everything does not use up the time of a second that works.
  * 3. The first connection made is handed over. If none is, the last failure is reported.
@@ -80,6 +83,35 @@ static void on_deadline(struct ad_timer *timer)
 {
     struct dialing *d = ad_container_of(timer, struct dialing, deadline);
     fail(d, ad_fail(&d->dial->info, AD_ERR_TIMEOUT, "%s: timed out", d->what));
+}
+
+/* --- the last good address --- */
+
+_Static_assert(sizeof(struct sockaddr_in6) <= sizeof(((struct ad_dial_last *)0)->address) &&
+                   sizeof(struct sockaddr_in) <= sizeof(((struct ad_dial_last *)0)->address),
+               "an address of either family fits");
+
+static void remember(struct dialing *d)
+{
+    struct ad_dial_last *last = d->dial->last;
+    struct sockaddr_storage peer = { 0 };
+    int len = sizeof(peer);
+    if (last && d->resolved && uv_tcp_getpeername(&d->tcp->uv, (struct sockaddr *)&peer, &len) == 0) {
+        memcpy(last->address, &peer, sizeof(last->address));
+        last->known = true;
+    }
+}
+
+static bool has_last(const struct dialing *d)
+{
+    return d->dial->last && d->dial->last->known;
+}
+
+static void use_last(struct dialing *d)
+{
+    memcpy(&d->literal_address, d->dial->last->address, sizeof(d->dial->last->address));
+    d->literal.ai_addr = (struct sockaddr *)&d->literal_address;
+    d->next = &d->literal;
 }
 
 /* --- connecting --- */
@@ -167,6 +199,7 @@ static void on_connect(uv_connect_t *req, int status)
         return;
     }
     struct ad__tcp *tcp = d->tcp;
+    remember(d);
     d->tcp = NULL;
     let_go(d);
     ad__tcp_connected(tcp);
@@ -178,6 +211,7 @@ static void on_connect(uv_connect_t *req, int status)
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
 {
     struct dialing *d = ad_container_of(req, struct dialing, resolve);
+    bool waited_for = d->resolving;
     d->pending--;
     d->resolving = false;
     d->resolved = list;
@@ -185,13 +219,29 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
         maybe_free(d);
         return;
     }
-    if (status) {
+    if (!waited_for) {
+        return; /* the last good address is being tried */
+    }
+    ad_timer_stop(ad_loop_timers(d->loop), &d->attempt);
+    d->next = list;
+    if (status && has_last(d)) {
+        use_last(d);
+    } else if (status) {
         ad__uv_fail(&d->dial->info, status, d->what);
         fail(d, d->dial->info.code);
         return;
+    } else {
+        d->dial->resolved_ms = ad_mono_ms(ad_loop_clock(d->loop));
     }
-    d->dial->resolved_ms = ad_mono_ms(ad_loop_clock(d->loop));
-    d->next = list;
+    connect_next(d);
+}
+
+static void on_resolver_late(struct ad_timer *timer)
+{
+    struct dialing *d = ad_container_of(timer, struct dialing, attempt);
+    d->resolving = false;
+    uv_cancel((uv_req_t *)&d->resolve); /* works only while it waits for a thread */
+    use_last(d);
     connect_next(d);
 }
 
@@ -205,6 +255,10 @@ static int resolve(struct dialing *d)
     int status = uv_getaddrinfo(uv, &d->resolve, on_resolved, d->to.host, port, &hints);
     d->resolving = status == 0;
     d->pending += d->resolving ? 1 : 0;
+    if (d->resolving && has_last(d)) {
+        uint64_t left = d->end_ms - ad_mono_ms(ad_loop_clock(d->loop));
+        ad_timer_start(ad_loop_timers(d->loop), &d->attempt, left / 2, on_resolver_late);
+    }
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "loop/uv_private.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,11 @@ _Static_assert(sizeof(uv_shutdown_t) <= sizeof(((struct ad_write *)0)->impl),
                "a shutdown fits its request");
 _Static_assert(sizeof(struct ad__tcp) < 400, "an idle connection stays small");
 
-enum { SLICES_MAX = AD_LEN(((struct ad_write *)0)->bufs) };
+enum {
+    SLICES_MAX = AD_LEN(((struct ad_write *)0)->bufs),
+    /* Without it the kernel takes up to 4 MiB for a peer that does not read. */
+    UNSENT_MAX = 128 << 10,
+};
 
 static struct ad__tcp *of_stream(struct ad_stream *s)
 {
@@ -161,10 +166,16 @@ struct ad__tcp *ad__tcp_new(struct ad_loop *loop)
     return tcp;
 }
 
-/* Small replies wait for nothing. A socket that refuses the option works all the same. */
+/* Small replies wait for nothing, and little waits in the kernel. A socket that refuses an option
+ * works all the same. */
 void ad__tcp_connected(struct ad__tcp *tcp)
 {
+    int unsent = UNSENT_MAX;
+    uv_os_fd_t fd;
     uv_tcp_nodelay(&tcp->uv, 1);
+    if (uv_fileno((uv_handle_t *)&tcp->uv, &fd) == 0) {
+        AD_IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)), "see above");
+    }
 }
 
 /* --- addresses as text --- */

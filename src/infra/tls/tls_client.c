@@ -222,6 +222,7 @@ static enum ad_err start(struct ad_dialer *self, struct ad_loop *loop, struct ad
     d->loop = loop;
     d->dial = dial;
     d->below.data = d;
+    d->below.last = dial->last;
     d->end_ms = now_ms(c) + timeout_ms;
     d->origin = origin_of(c, to);
     ad__tls_peer_init(&d->peer, to->host, c->pinned ? &c->conf->certs : NULL);

@@ -9,7 +9,7 @@
 #include <time.h>
 
 enum {
-    HANDSHAKE_MS = 10000,
+    HANDSHAKE_MS = 7500,
     TICKET_S = 24 * 3600, /* two keys in turn, random and in memory only */
 };
 

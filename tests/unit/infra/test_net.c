@@ -338,6 +338,7 @@ struct dialed {
 };
 
 static struct dialed dialed;
+static struct ad_dial_last *last;
 
 static void on_dial(struct ad_dial *d, enum ad_err err, struct ad_stream *s)
 {
@@ -354,7 +355,7 @@ static void on_dial(struct ad_dial *d, enum ad_err err, struct ad_stream *s)
 static enum ad_err dial(const char *text, unsigned timeout_ms)
 {
     struct ad_endpoint to;
-    dialed = (struct dialed){ .calls = 0 };
+    dialed = (struct dialed){ .d.last = last };
     ck_assert_int_eq(ad_endpoint_parse(ad_str_c(text), &to), AD_OK);
     enum ad_err err = ad_dial_start(w.loop, &dialed.d, &to, timeout_ms, on_dial);
     ck_assert_uint_eq(dialed.calls, 0);
@@ -420,6 +421,39 @@ START_TEST(an_unknown_name_is_dns)
     ck_assert_int_eq(dial("no..such.name:80", 60000), AD_OK);
     expect(AD_ERR_DNS);
     ck_assert_ptr_nonnull(strstr(dialed.d.info.msg, "no..such.name"));
+}
+END_TEST
+
+START_TEST(an_unknown_name_leads_where_it_led_last)
+{
+    struct ad_dial_last led = { .known = false };
+    last = &led;
+    listen_on("127.0.0.1:0", 8);
+    ck_assert_int_eq(dial("no..such.name:80", 60000), AD_OK);
+    expect(AD_ERR_DNS);
+    ck_assert_int_eq(dial(here_as("127.0.0.1"), 1000), AD_OK);
+    expect(AD_OK);
+    ck_assert(!led.known); /* no name led there */
+    ck_assert_int_eq(dial(here_as("localhost"), 1000), AD_OK);
+    expect(AD_OK);
+    ck_assert(led.known);
+    ck_assert_int_eq(dial("no..such.name:80", 60000), AD_OK);
+    expect(AD_OK);
+    last = NULL;
+}
+END_TEST
+
+START_TEST(a_resolver_that_is_late_is_not_waited_for_where_the_last_address_is_known)
+{
+    struct ad_dial_last led = { .known = false };
+    last = &led;
+    listen_on("127.0.0.1:0", 8);
+    ck_assert_int_eq(dial(here_as("localhost"), 1000), AD_OK);
+    expect(AD_OK);
+    ck_assert_int_eq(dial(here_as("localhost"), 1000), AD_OK);
+    vclock_advance(&w.clock, 500); /* before the loop can hear of an answer */
+    expect(AD_OK);
+    last = NULL;
 }
 END_TEST
 
@@ -566,6 +600,9 @@ static Suite *net_suite(void)
     tcase_add_test(dialing, a_name_is_resolved_and_its_addresses_are_tried_in_turn);
     tcase_add_test(dialing, a_refused_connection_says_where_and_why);
     tcase_add_test(dialing, an_unknown_name_is_dns);
+    tcase_add_test(dialing, an_unknown_name_leads_where_it_led_last);
+    tcase_add_test(dialing,
+                   a_resolver_that_is_late_is_not_waited_for_where_the_last_address_is_known);
     tcase_add_test(dialing, an_address_that_does_not_answer_times_out);
     tcase_add_test(dialing, cancel_while_connecting_reports_canceled_once);
     tcase_add_test(dialing, cancel_before_the_first_turn_reports_canceled_once);
