@@ -293,11 +293,11 @@ class Contract(unittest.TestCase):
         self.assertEqual(self.quarantined() - before, len(BROKEN))
 
     def quarantined(self):
-        return request(self.server.internal, "GET", "/api/v1/status")[1]["data"]["events"]["quarantined"]
+        return len(request(self.server.internal, "GET", "/api/v1/events?state=quarantined&limit=500")[1]["data"])
 
     def test_numbers_past_64_bit_and_large_bodies_are_no_nonsense(self):
         for more in (b"123456789012345678901234567890", b"-1e400", b"0.1e-999", b'"' + b"x" * 1000000 + b'"',
-                     b"[" + b"1," * 40000 + b"1]"):
+                     b"[" + b"1," * 2000 + b"1]"):
             with self.subTest(more[:20]):
                 body = BODY[:-1] + b',"more":' + more + b"}"
                 self.assertEqual(self.server.deliver(body), (200, {"accepted": 1, "duplicate": 0}))
@@ -306,7 +306,7 @@ class Contract(unittest.TestCase):
         for path in ("/api/v1/events/replay", "/api/v1/sync/people", "/api/v1/backup", "/api/v1/erase"):
             for name, body in BROKEN.items():
                 with self.subTest(name, path=path):
-                    if body in (b"", b"{}") or name in ("no events",):
+                    if name in ("nothing", "no events"):
                         continue  # nothing said is no nonsense
                     status, answer = request(self.server.internal, "POST", path, body)
                     self.assertIn(status, range(400, 500), answer)

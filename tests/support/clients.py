@@ -46,7 +46,7 @@ def say(port, raw, piece=None):
 
 def statuses(answer):
     """Of every answer in the bytes one connection brought; bodies of ours hold no such line."""
-    return [int(n) for n in re.findall(rb"(?:^|\r\n|\})HTTP/1\.1 (\d{3}) ", answer)]
+    return [int(n) for n in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
 
 
 class Crowd:
