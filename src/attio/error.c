@@ -58,6 +58,9 @@ enum ad_err ad_attio_error_class(unsigned status, const struct ad_attio_error *e
     if (status >= 200 && status < 300) {
         return AD_OK;
     }
+    if (status < 400) {
+        return AD_ERR_PROTOCOL; /* Attio sends nobody elsewhere; whoever answers this is not it */
+    }
     if (status >= 500) {
         return AD_ERR_UPSTREAM;
     }

@@ -12,8 +12,10 @@ static void on_answer(struct ad_account_op *op)
 {
     struct work *k = op->data;
     struct ad_webhooks_query *w = k->w;
-    w->q.err = op->err;
+    /* What is too large is Attio's answer, nothing that the caller sent. */
+    w->q.err = op->err == AD_ERR_TOOLARGE ? AD_ERR_UPSTREAM : op->err;
     w->q.info = op->info;
+    w->q.info.code = w->q.err;
     struct ad_service *s = k->s;
     ad__watch_saw(s->watch, op);
     ad_free(k);

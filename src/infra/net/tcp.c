@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct ad__tcp) < 400, "an idle connection stays small");
 enum {
     SLICES_MAX = AD_LEN(((struct ad_write *)0)->bufs),
     /* Without it the kernel takes up to 4 MiB for a peer that does not read. */
-    UNSENT_MAX = 128 << 10,
+    UNSENT_MAX = 16 << 10,
 };
 
 static struct ad__tcp *of_stream(struct ad_stream *s)

@@ -34,7 +34,7 @@ START_TEST(status_decides_then_the_code)
         { "", 200, AD_OK },
         { "", 201, AD_OK },
         { "", 204, AD_OK },
-        { "", 302, AD_ERR_UPSTREAM_REJECTED },
+        { "", 302, AD_ERR_PROTOCOL },
         { "validation_type", 400, AD_ERR_UPSTREAM_REJECTED },
         { "value_not_found", 400, AD_ERR_UPSTREAM_REJECTED },
         { "missing_value", 400, AD_ERR_UPSTREAM_REJECTED },
