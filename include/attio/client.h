@@ -82,6 +82,9 @@ struct ad_call {
     bool past_latch;      /* goes out although the latch is closed: asking who we are */
     unsigned deadline_ms; /* from now; 0, or more than it: total_ms */
     size_t response_max;  /* 0: the client's */
+    /* Where the answer is put, up to its max: stays when the call is over. NULL: the client's own,
+     * which is as large as response_max. Not to be touched until cb. */
+    struct ad_buf *into;
     /* Right before each try is sent: where a version is taken. Must not call the client. May be
      * NULL. */
     void (*on_send)(struct ad_call *call);
@@ -98,7 +101,7 @@ struct ad_call {
     enum ad_err err;
     struct ad_errinfo info; /* sent: Attio may have acted (false for 4xx and for never sent) */
     unsigned status;        /* of the last answer, 0 without one */
-    struct ad_str response; /* body of the last answer; the client's memory, valid during cb */
+    struct ad_str response; /* body of the last answer; valid during cb, or as long as `into` is */
     int64_t accurate_ns;    /* x-accurate-at, 0 when absent */
     char attio_type[32], attio_code[48]; /* of an error body; "" */
     struct ad_str attio_message;         /* valid during cb; may hold personal data: never log it */

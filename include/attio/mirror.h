@@ -45,7 +45,8 @@
  * Unchanged rows (_raw is equal) cost no write at all, so their row keeps its older version. An
  * answer older than the one that showed them unchanged could then slip in: for `late_ms`, longer than
  * any answer can be under way, the mirror remembers which records which answer showed unchanged, and
- * holds late ones against that too. Answers under way do not outlive the process, and one database
+ * holds late ones against that too. It remembers 262,144 of them; an answer that is older than what
+ * had to be forgotten for that is refused (BUSY): ask again. Answers under way do not outlive the process, and one database
  * has one writing process; with several (PostgreSQL) the version will have to be written.
  *
  * Operations on one object run one after the other, in the order they were submitted. */
@@ -87,8 +88,10 @@ struct ad_mirror_op {
     ad_mirror_cb cb;
     void *data;
     bool bulk; /* sync: chunks of 50 rows, behind everything else; else of 100 */
+    bool lent; /* the answer's text stays as it is until cb: it is not copied */
     bool dry;  /* only counts what would become of them; nothing is written (no `done` then) */
-    /* result. On error earlier chunks may be in SQL: the same answer may be applied again. */
+    /* result. On error some chunks may be in SQL: the same answer may be applied again, unless it is
+     * BUSY (too old). */
     enum ad_err err;
     struct ad_errinfo info;
     unsigned seen, created, updated, unchanged, stale; /* of the records given; delete: updated are
@@ -107,7 +110,7 @@ struct ad_mirror_op {
 };
 
 /* All records of an answer's text, {"data": [record, ...]} or {"data": record}; where comments are
- * expected, a thread stands for all of its comments. The text is copied.
+ * expected, a thread stands for all of its comments. The text is copied unless it is lent.
  * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
  * object, version or workspace; NOMEM, CLOSED: it does not. After on_record was called only CLOSED
  * and NOMEM can come. A record is parsed when it turns out to be news: if it then is no JSON, which

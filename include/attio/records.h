@@ -31,6 +31,7 @@ struct ad_records_op {
     /* set by the caller */
     const struct ad_object *object; /* the collection */
     enum ad_priority priority;
+    struct ad_buf *into; /* as of ad_call */
     ad_records_cb cb;
     void *data;
     /* result */
@@ -41,7 +42,7 @@ struct ad_records_op {
     int64_t version;     /* taken when the answered try was sent */
     uint64_t sent_ms;    /* monotonic, same moment */
     int64_t accurate_ns; /* x-accurate-at, 0 when absent */
-    /* The whole answer, valid during cb: for ad_mirror_apply, or ad_json_each(..., "data"). */
+    /* The whole answer, valid during cb or as long as `into` is: for ad_mirror_apply, or ad_json_each(..., "data"). */
     struct ad_str response;
     size_t items; /* elements of its data; threads: threads; 0 of get and of ad_records_page */
     unsigned status;

@@ -20,6 +20,11 @@ struct ad_heap {
  * held, or by a heap that forwards to the previous one (a counting or failing heap in tests).
  * Thread-safe heaps only: the store's threads allocate too. */
 void ad_heap_set(const struct ad_heap *heap);
+/* Tells the C library's heap what a server wants of it: large blocks come from the kernel and go
+ * back to it at once; of the rest a few megabytes are kept although free, because a page's worth of
+ * memory that comes and goes costs a fault for each 4 KiB; few threads' heaps, so that none holds
+ * what another one needs. First thing in main, before there are threads. */
+void ad_heap_tune(void);
 
 AD_MUST_CHECK void *ad_alloc(size_t size);                 /* not zeroed */
 AD_MUST_CHECK void *ad_zalloc(size_t size);                /* zeroed */

@@ -14,8 +14,9 @@
  *                       CORRUPT: the group is rolled back and every request of it gets the error.
  *                       After a power cut or kill at that moment it may turn out to be there
  *                       nevertheless, as with any database: a redelivery must be harmless.
- * A request of more than one statement runs in a SAVEPOINT. Statements must not say OR FAIL,
- * whose partial work would stay.
+ * A request of more than one statement runs in a SAVEPOINT, or, of bulk, the others of its group run
+ * again without it. Statements must not say OR FAIL, whose partial work would stay; OR ROLLBACK,
+ * where a constraint is not expected to fail, saves SQLite the copies it keeps to undo one statement.
  *
  * Recovery: STORE_FULL, STORE_BUSY and NOMEM end by themselves as soon as the cause does. After
  * an I/O error the connection is reopened and everything the write-ahead log holds is written
@@ -28,9 +29,10 @@
  * lock on `<file>.lock`, which other programs (the sqlite3 shell, a backup) do not look at.
  *
  * Order: requests of one class run, and call back, in the order they were submitted. Of a group,
- * ingest runs before normal before bulk. A group takes at most a bounded number of bulk
- * statements, so a sync page never delays an acknowledgement for long, and always leaves room
- * for some normal and one bulk request, so that a flood of ingest never starves them.
+ * ingest runs before normal before bulk. A group begins with at most a bounded number of bulk
+ * statements; more join it, request by request, only while nobody else is in it or waits, and up to ten
+ * times as many. So an acknowledgement waits for one sync chunk and one commit at most, and a group always
+ * leaves room for some normal and one bulk request, so that a flood of ingest never starves them.
  *
  * A read request is one statement on a read-only connection of its own thread. It sees all that
  * was committed before it began. Interrupted after `read_ms` (TIMEOUT).
@@ -138,7 +140,7 @@ struct ad_store_opts {
     unsigned busy_ms;   /* 3000: Attio's webhook is answered within 4 s */
     unsigned read_ms;   /* 250 */
     unsigned group_max; /* 512 ingest and normal requests in one transaction */
-    unsigned bulk_max;  /* 50 bulk statements in one transaction */
+    unsigned bulk_max;  /* 50 bulk statements that others may have to wait for */
     /* Everything runs on the loop's own thread, which waits for the disk meanwhile: for tests that
      * must replay exactly. */
     bool on_loop;

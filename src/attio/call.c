@@ -137,7 +137,7 @@ static void read_answer(struct ad_call_impl *impl)
         return;
     }
     call->status = http->status;
-    call->response = ad_buf_str(&impl->response);
+    call->response = ad_buf_str(impl->http.response);
     read_headers(impl);
     if (call->status >= 200 && call->status < 300) {
         check_success(call);
@@ -398,7 +398,8 @@ static void fill_http(struct ad_call_impl *impl, uint64_t now)
     uint64_t left = impl->deadline_at_ms > now ? impl->deadline_at_ms - now : 1;
     unsigned timeout = impl->client->opts.timeout_ms;
     ad_arena_reset(&impl->arena);
-    ad_buf_clear(&impl->response);
+    struct ad_buf *response = call->into ? call->into : &impl->response;
+    ad_buf_clear(response);
     take_key(impl);
     fill_headers(impl);
     impl->http = (struct ad_http_call){
@@ -409,7 +410,7 @@ static void fill_http(struct ad_call_impl *impl, uint64_t now)
         .body = call->body,
         .timeout_ms = left < timeout ? (unsigned)left : timeout,
         .arena = &impl->arena,
-        .response = &impl->response,
+        .response = response,
         .cb = on_http,
     };
 }

@@ -284,6 +284,7 @@ enum ad_err ad_mirror_open(const struct ad_mirror_opts *opts, struct ad_mirror *
     m->o = *opts;
     m->o.late_ms = opts->late_ms ? opts->late_ms : LATE_MS;
     ad_map_init(&m->tables);
+    ad_list_init(&m->unchanged);
     m->c_created = counter(opts, "outcome=\"created\"");
     m->c_updated = counter(opts, "outcome=\"updated\"");
     m->c_unchanged = counter(opts, "outcome=\"unchanged\"");

@@ -68,8 +68,10 @@ struct ad_slot {
 
 enum {
     AD_SHAPE_UPSERT,
+    AD_SHAPE_INSERT, /* of what is held to be new: changes nothing where it is not */
     AD_SHAPE_TOMBSTONE,
     AD_SHAPE_EXISTING,
+    AD_SHAPE_EXISTING_RANGE,
     AD_SHAPE_SCAN,
     AD_SHAPE_SCAN_RANGE,
     AD_SHAPE_TOMBSTONES,
@@ -81,7 +83,7 @@ enum {
     AD_SHAPE_FEED_VALUES,
     AD_SHAPE_STATEMENTS
 };
-/* Values of the upsert before those of the columns. */
+/* Values of upsert and insert before those of the columns. */
 enum {
     AD_UP_WORKSPACE,
     AD_UP_RECORD,
@@ -148,7 +150,9 @@ AD_MUST_CHECK enum ad_err ad__slot_values(const struct ad_shape *shape, const st
 
 /* Records that an answer showed unchanged. */
 struct ad_unchanged {
-    struct ad_list link;
+    struct ad_list link; /* table->unchanged */
+    struct ad_list aged; /* mirror->unchanged */
+    struct ad_mirror_table *table;
     int64_t version, accurate_ns;
     uint64_t at_ms;
     size_t n;
@@ -168,6 +172,7 @@ struct ad_mirror_table {
         *next_backfill;       /* of each; NULL: all rows are as they should be */
     struct ad_list unchanged; /* oldest first */
     int64_t unchanged_version, unchanged_accurate_ns; /* the highest of them */
+    int64_t forgotten_version, forgotten_accurate_ns; /* the highest that had to go early */
     /* while the table is brought to a shape */
     struct ad_arena arena;
     struct ad_str old_view, old_live_view; /* those of them that are still its own */
@@ -181,6 +186,8 @@ struct ad_mirror {
     struct ad_mirror_opts o;
     struct ad_map tables;
     size_t works;
+    struct ad_list unchanged; /* of all tables, oldest first */
+    size_t unchanged_n;       /* records in them */
     struct ad_counter *c_created, *c_updated, *c_unchanged, *c_stale, *c_deleted, *c_shapes;
 };
 

@@ -390,9 +390,9 @@ static bool make_views(struct ad_shape *shape, struct names *names)
     " WHERE excluded._version > _version AND (excluded._accurate_at IS NULL OR" \
     " _accurate_at IS NULL OR excluded._accurate_at >= _accurate_at)"
 
-static void put_upsert(struct ad_buf *b, const struct ad_shape *shape)
+static void put_row(struct ad_buf *b, const struct ad_shape *shape, const char *insert)
 {
-    put(b, "INSERT INTO ");
+    put(b, insert);
     ad__sql_ident(b, shape->table);
     ad_buf_fmt(b,
                " (_workspace_id, %s, created_at, _created_ns, _version, _accurate_at, _synced_at,"
@@ -407,6 +407,18 @@ static void put_upsert(struct ad_buf *b, const struct ad_shape *shape)
         ad_buf_fmt(b, "%s$%u", i ? ", " : "", i + 1);
     }
     ad_buf_fmt(b, ") ON CONFLICT (_workspace_id, %s)", shape->kind->key);
+}
+
+/* As it runs in bulk nothing else can fail: SQLite need not be ready to undo this row alone. */
+static void put_insert(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put_row(b, shape, "INSERT OR ROLLBACK INTO ");
+    put(b, " DO NOTHING");
+}
+
+static void put_upsert(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put_row(b, shape, "INSERT INTO ");
     put(b, " DO UPDATE SET created_at = excluded.created_at,"
            " _created_ns = excluded._created_ns, _version = excluded._version,"
            " _accurate_at = excluded._accurate_at, _synced_at = excluded._synced_at,"
@@ -434,11 +446,26 @@ static void put_tombstone(struct ad_buf *b, const struct ad_shape *shape)
            " _deleted_at = coalesce(_deleted_at, excluded._deleted_at)" NEWER);
 }
 
+static void put_stands(struct ad_buf *b, const struct ad_shape *shape)
+{
+    ad_buf_fmt(b, "SELECT %s, _version, _accurate_at, _deleted_at IS NOT NULL, _raw FROM ",
+               shape->kind->key);
+    ad__sql_ident(b, shape->table);
+}
+
+static void put_existing_range(struct ad_buf *b, const struct ad_shape *shape)
+{
+    put_stands(b, shape);
+    ad_buf_fmt(b,
+               " INDEXED BY \"%.*s_created\" WHERE _workspace_id = $1 AND _created_ns >= $2 AND"
+               " _created_ns <= $3",
+               AD_FMT(shape->table));
+}
+
 static void put_existing(struct ad_buf *b, const struct ad_shape *shape)
 {
     const char *key = shape->kind->key;
-    ad_buf_fmt(b, "SELECT %s, _version, _accurate_at, _deleted_at IS NOT NULL, _raw FROM ", key);
-    ad__sql_ident(b, shape->table);
+    put_stands(b, shape);
     ad_buf_fmt(b, " WHERE _workspace_id = $1 AND %s IN (SELECT value FROM json_each($2))", key);
 }
 
@@ -541,7 +568,8 @@ static enum ad_err make_statements(struct ad_shape *shape)
 {
     static void (*const makers[AD_SHAPE_STATEMENTS])(struct ad_buf * b,
                                                      const struct ad_shape *shape) = {
-        [AD_SHAPE_UPSERT] = put_upsert,           [AD_SHAPE_TOMBSTONE] = put_tombstone,
+        [AD_SHAPE_UPSERT] = put_upsert,           [AD_SHAPE_INSERT] = put_insert,
+        [AD_SHAPE_TOMBSTONE] = put_tombstone,     [AD_SHAPE_EXISTING_RANGE] = put_existing_range,
         [AD_SHAPE_EXISTING] = put_existing,       [AD_SHAPE_SCAN] = put_scan,
         [AD_SHAPE_SCAN_RANGE] = put_scan_range,   [AD_SHAPE_TOMBSTONES] = put_tombstones,
         [AD_SHAPE_CHILDREN] = put_children,       [AD_SHAPE_COUNT] = put_count,

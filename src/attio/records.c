@@ -151,6 +151,7 @@ struct op_impl *ad__records_op_new(struct ad_records *r, struct ad_records_op *o
         .lane = AD_LANE_READ,
         .priority = op->priority,
         .reads_only = true,
+        .into = op->into,
         .on_send = on_send,
         .on_check = on_check,
         .cb = on_done,

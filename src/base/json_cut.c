@@ -280,55 +280,53 @@ enum ad_err ad_json_cut(struct ad_str text, struct ad_str key, ad_json_cut_cb ea
 
 /* ---- one value --------------------------------------------------------------------------- */
 
-static struct ad_str member(struct ad_str text, struct ad_str key)
+/* At an object: on to the value of that key. What the object is after it is not looked at. */
+static bool to_member(struct cursor *c, struct ad_str key)
 {
-    struct cursor c = { text.p, text.p + text.n };
     struct ad_str name;
     struct ad_str value;
-    bool more = take(&c, '{');
+    bool more = take(c, '{');
     for (bool first = true; more; first = false) {
-        if (!next_key(&c, first, &name, &more) || !more || !pass_value(&c, &value)) {
-            return AD_STR_NONE;
+        if (!next_key(c, first, &name, &more) || !more) {
+            return false;
         }
         if (ad_str_eq(name, key)) {
-            return value;
+            return true;
         }
+        more = pass_value(c, &value);
     }
-    return AD_STR_NONE;
+    return false;
 }
 
-static struct ad_str element(struct ad_str text, size_t index)
+static bool to_element(struct cursor *c, size_t index)
 {
-    struct cursor c = { text.p, text.p + text.n };
     struct ad_str value;
-    bool more = take(&c, '[');
-    for (size_t i = 0; more && peek(&c) != ']'; i++) {
-        if ((i > 0 && !take(&c, ',')) || !pass_value(&c, &value)) {
-            return AD_STR_NONE;
-        }
-        if (i == index) {
-            return value;
-        }
+    bool more = take(c, '[');
+    for (size_t i = 0; more && i < index; i++) {
+        more = peek(c) != ']' && pass_value(c, &value) && take(c, ',');
     }
-    return AD_STR_NONE;
+    return more && peek(c) != ']';
 }
 
 struct ad_str ad_json_peek(struct ad_str text, const char *path)
 {
-    while (*path && text.p) {
+    struct cursor c = { text.p, text.p + text.n };
+    struct ad_str value;
+    bool found = true;
+    while (*path && found) {
         if (*path == '[') {
             size_t index = 0;
             for (path++; *path >= '0' && *path <= '9'; path++) {
                 index = 10 * index + (size_t)(*path - '0');
             }
             path += *path == ']';
-            text = element(text, index);
+            found = to_element(&c, index);
         } else {
             path += *path == '.';
             size_t n = strcspn(path, ".[");
-            text = member(text, ad_str_n(path, n));
+            found = to_member(&c, ad_str_n(path, n));
             path += n;
         }
     }
-    return text;
+    return found && pass_value(&c, &value) ? value : AD_STR_NONE;
 }

@@ -259,7 +259,11 @@ static bool write_node(struct ad_json_writer *w, const struct ad_json *v)
         ad_json_w_number(w, v->str);
         break;
     case AD_JSON_STRING:
-        ad_json_w_str(w, v->str);
+        if (v->raw.n == v->str.n + 2) { /* without escapes: it would come out as it came in */
+            ad_json_w_raw(w, v->raw);
+        } else {
+            ad_json_w_str(w, v->str);
+        }
         break;
     case AD_JSON_ARRAY:
     case AD_JSON_OBJECT:

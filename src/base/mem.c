@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 static void *libc_alloc(void *ctx, size_t size)
 {
     (void)ctx;
@@ -32,6 +36,17 @@ static const struct ad_heap *current = &libc_heap;
 void ad_heap_set(const struct ad_heap *heap)
 {
     current = heap ? heap : &libc_heap;
+}
+
+void ad_heap_tune(void)
+{
+#ifdef __GLIBC__
+    /* Set, they also no longer grow by themselves with whatever was freed last. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TOP_PAD, 256 << 10);
+    (void)mallopt(M_ARENA_MAX, 2);
+#endif
 }
 
 /* A size of 0 becomes 1: otherwise NULL could mean both "empty" and "no memory". */

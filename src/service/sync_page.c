@@ -5,6 +5,10 @@
 
 /* An answer is put to use soon or not at all: the mirror remembers for 120 s what later ones said. */
 #define AHEAD_MAX_MS 30000
+/* Of an answer: two of them are in memory at once. What is longer is asked for again with fewer
+ * records, until there are no fewer. */
+#define PAGE_BYTES_MAX ((size_t)4 << 20)
+#define LAST_BYTES_MAX ((size_t)16 << 20)
 
 static bool is_flat(const struct ad__sync_run *r)
 {
@@ -84,8 +88,8 @@ static int64_t end_of(const struct ad__sync_page *p)
 
 static void ahead_start(struct ad__sync_run *r);
 
-static void page_arrived(struct ad__sync_run *r, const struct ad_records_op *op,
-                         struct ad_str response)
+/* The answer is in r->text. */
+static void page_arrived(struct ad__sync_run *r, const struct ad_records_op *op)
 {
     struct ad_service *s = r->sync->s;
     if (r->state.version == 0) {
@@ -103,13 +107,14 @@ static void page_arrived(struct ad__sync_run *r, const struct ad_records_op *op,
         .accurate_ns = op->accurate_ns,
         .workspace_id = ad_account_workspace_id(s->o.account),
         .bulk = true,
+        .lent = true,
         .dry = r->state.dry_run,
         .on_record = on_record,
         .cb = on_applied,
         .data = r,
     };
     r->ops++;
-    enum ad_err err = ad_mirror_apply(s->o.mirror, &r->apply, response);
+    enum ad_err err = ad_mirror_apply(s->o.mirror, &r->apply, ad_buf_str(&r->text));
     if (err) {
         (void)ad__sync_op_ended(r, err, r->apply.info.msg);
     } else {
@@ -121,7 +126,7 @@ static void on_page(struct ad_records_op *op)
 {
     struct ad__sync_run *r = op->data;
     if (ad__sync_op_ended(r, op->err, op->info.msg)) {
-        page_arrived(r, op, op->response);
+        page_arrived(r, op);
     }
 }
 
@@ -129,8 +134,14 @@ static enum ad_err page_ask(struct ad__sync_run *r, struct ad_records_op *op, in
                             unsigned offset)
 {
     struct ad_records *records = r->sync->s->o.records;
+    bool fewer = !is_flat(r) && r->limit > AD__SYNC_LIMIT_MIN;
+    size_t max = fewer ? PAGE_BYTES_MAX : LAST_BYTES_MAX;
     char text[AD_TIME_MAX];
     r->state.calls++;
+    if (op->into->max != max) {
+        ad_buf_fini(op->into);
+        ad_buf_init(op->into, max);
+    }
     if (is_flat(r)) {
         const struct ad_activity_page page = { .limit = r->limit, .offset = offset };
         return ad_activity_page(records, op, &page);
@@ -149,9 +160,15 @@ void ad__sync_ahead_drop(struct ad__sync_run *r)
 {
     struct ad__sync_ahead *a = &r->ahead;
     ad_records_cancel(r->sync->s->o.records, &a->op);
-    ad_free(a->text);
-    a->text = NULL;
     a->valid = false;
+}
+
+static void ahead_is_next(struct ad__sync_run *r)
+{
+    struct ad_buf text = r->text;
+    r->text = r->ahead.text;
+    r->ahead.text = text;
+    r->ahead.valid = false;
 }
 
 /* The answer waits for the page before it, or the page before it waits for the answer. */
@@ -162,16 +179,11 @@ static void on_ahead(struct ad_records_op *op)
     bool wanted = a->wanted;
     a->busy = a->wanted = false;
     if (wanted) {
-        a->valid = false;
+        ahead_is_next(r);
         on_page(op);
         return;
     }
-    a->text = a->valid && !op->err ? ad_alloc(op->response.n) : NULL;
-    a->valid = a->text != NULL;
-    if (a->text) {
-        memcpy(a->text, op->response.p, op->response.n);
-        a->text_n = op->response.n;
-    }
+    a->valid = a->valid && !op->err;
     if (r->sync->closing) {
         ad__sync_maybe_closed(r->sync);
     }
@@ -186,7 +198,11 @@ static void ahead_start(struct ad__sync_run *r)
         return;
     }
     a->op = (struct ad_records_op){
-        .object = r->object, .priority = AD_PRIO_BACKFILL, .cb = on_ahead, .data = r
+        .object = r->object,
+        .priority = AD_PRIO_BACKFILL,
+        .into = &a->text,
+        .cb = on_ahead,
+        .data = r,
     };
     a->key_ns = end_of(p);
     a->limit = r->limit;
@@ -208,11 +224,8 @@ static bool ahead_take(struct ad__sync_run *r)
         ad__sync_ahead_drop(r);
         return false;
     }
-    char *text = a->text;
-    a->text = NULL;
-    a->valid = false;
-    page_arrived(r, &a->op, ad_str_n(text, a->text_n));
-    ad_free(text);
+    ahead_is_next(r);
+    page_arrived(r, &a->op);
     return true;
 }
 
@@ -228,7 +241,11 @@ void ad__sync_page_next(struct ad__sync_run *r)
         return;
     }
     r->op = (struct ad_records_op){
-        .object = r->object, .priority = AD_PRIO_BACKFILL, .cb = on_page, .data = r
+        .object = r->object,
+        .priority = AD_PRIO_BACKFILL,
+        .into = &r->text,
+        .cb = on_page,
+        .data = r,
     };
     r->ops++;
     err = err ? err : page_ask(r, &r->op, r->key_ns, r->state.offset);

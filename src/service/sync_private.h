@@ -23,6 +23,7 @@
 #define AD__SYNC_PAGE 500
 #define AD__SYNC_CHECKS 4 /* confirming reads at once */
 #define AD__SYNC_CANDIDATES 1000
+#define AD__SYNC_LIMIT_MIN 2 /* a tie is walked with one record of overlap */
 
 struct ad__sync_run;
 
@@ -52,8 +53,7 @@ struct ad__sync_ahead {
     bool busy;   /* under way */
     bool valid;  /* and its answer will be of use */
     bool wanted; /* the run waits for it: it counts among the run's operations */
-    char *text;  /* the answer */
-    size_t text_n;
+    struct ad_buf text; /* the answer */
 };
 
 /* A record that a page did not show; of comments' walk also a record or entry whose threads are asked
@@ -82,6 +82,7 @@ struct ad__sync_run {
     char name[256];           /* as operators call it */
     struct ad_sync_run state; /* as of the last page that was done */
     struct ad_records_op op;
+    struct ad_buf text; /* of the page at hand; its memory and that of the one ahead serve in turn */
     struct ad_mirror_op apply;
     struct ad_mirror_scan scan;
     struct ad_sync_save save;

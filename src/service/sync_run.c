@@ -21,7 +21,6 @@
 #define RETRY_CAP_MS 60000
 #define TIE_RESTARTS_MAX 5
 #define NONSENSE_MAX 5
-#define LIMIT_MIN 2    /* a tie is walked with one record of overlap */
 #define OVERLAP_STEP 8 /* the first step back: that part of a page */
 
 static void text_set(char *to, size_t cap, const char *from)
@@ -47,7 +46,8 @@ void ad__sync_run_free(struct ad__sync_run *r)
     ad__sync_ids_fini(&r->boundary);
     ad__sync_ids_fini(&r->page.ids);
     ad_free(r->page.items);
-    ad_free(r->ahead.text);
+    ad_buf_fini(&r->text);
+    ad_buf_fini(&r->ahead.text);
     ad_free(r->candidates);
     ad_free(r->places.ids);
     ad_free(r);
@@ -204,7 +204,7 @@ static void page_failed(struct ad__sync_run *r)
     const char *final = final_text(r->err);
     ad__sync_ahead_drop(r);
     if (r->err == AD_ERR_TOOLARGE) { /* less at once */
-        r->limit = r->limit / 2 > LIMIT_MIN ? r->limit / 2 : LIMIT_MIN;
+        r->limit = r->limit / 2 > AD__SYNC_LIMIT_MIN ? r->limit / 2 : AD__SYNC_LIMIT_MIN;
         r->state.offset = is_comments(r) ? r->state.offset : 0;
         final = ++r->nonsense > 2 * NONSENSE_MAX ? "the answers are too large" : NULL;
     }

@@ -1,6 +1,10 @@
 #include "store/sqlite_group.h"
 
-enum { BUSY_GRACE_MS = 100 };
+enum {
+    BUSY_GRACE_MS = 100,
+    /* As many times bulk_max statements share one commit when nobody else waits. */
+    BULK_CHUNKS = 10,
+};
 
 /* --- a group: who is in it --- */
 
@@ -62,14 +66,15 @@ static unsigned take(struct store_group *g, struct ad_list *queue, unsigned n)
 
 /* Bulk is counted in statements, because one request is a page's chunk; at least one request, or it
  * would never come to its turn. */
-static void take_bulk(struct store_group *g, struct ad_list *queue, unsigned steps_max)
+static bool take_bulk(struct store_group *g, struct ad_list *queue, unsigned steps_max)
 {
-    unsigned steps = 0;
-    struct ad_store_req *req;
-    while ((req = store_first_of(queue)) && (steps == 0 || steps + req->steps_n <= steps_max)) {
-        steps += req->steps_n;
+    const struct ad_store_req *req = store_first_of(queue);
+    bool fits = req && (g->bulk == 0 || g->bulk + req->steps_n <= steps_max);
+    if (fits) {
+        g->bulk += req->steps_n;
         take(g, queue, 1);
     }
+    return fits;
 }
 
 void store_group_form(struct store_group *g, struct store_queues *q,
@@ -87,8 +92,10 @@ void store_group_form(struct store_group *g, struct store_queues *q,
     unsigned ingest_max = opts->group_max > kept ? opts->group_max - kept : 1;
     unsigned taken = take(g, &q->of[AD_STORE_INGEST], ingest_max);
     unsigned left = opts->group_max > taken ? opts->group_max - taken : 1;
-    take(g, &q->of[AD_STORE_NORMAL], left);
-    take_bulk(g, &q->of[AD_STORE_BULK], opts->bulk_max);
+    taken += take(g, &q->of[AD_STORE_NORMAL], left);
+    g->urgent = taken > 0;
+    while (take_bulk(g, &q->of[AD_STORE_BULK], opts->bulk_max)) {
+    }
 }
 
 /* However long it waited for other reasons, a lock gets some time to go away. */
@@ -126,10 +133,12 @@ void store_group_keep_expired(struct store_group *g, struct store_queues *q, uns
 /* --- a group: what becomes of it --- */
 
 /* A request that failed alone leaves nothing behind. *undone: it could not be taken out without the
- * transaction, so the others have to run again. */
+ * transaction, so the others have to run again. So it is with bulk, which hardly ever fails: to keep
+ * each page as it was before a chunk costs as much as writing it. */
 static enum ad_err run_request(struct store_conn *c, struct ad_store_req *req, bool *undone)
 {
-    bool saves = req->steps_n > 1;
+    bool many = req->steps_n > 1;
+    bool saves = many && req->cls != AD_STORE_BULK;
     enum ad_err err = saves ? store_conn_control(c, STORE_SAVE, &req->info) : AD_OK;
     err = err ? err : store_conn_steps(c, req);
     if (!err && store_conn_owes_parent(c)) {
@@ -140,6 +149,7 @@ static enum ad_err run_request(struct store_conn *c, struct ad_store_req *req, b
         *undone = true; /* by SQLite, or by a trigger's RAISE(ROLLBACK) */
         return err;
     }
+    *undone = *undone || (err && many && !saves);
     if (!saves || *undone) {
         return err;
     }
@@ -159,24 +169,30 @@ static void run_request_anew(struct store_conn *c, struct ad_store_req *req, boo
     }
 }
 
+/* Runs one; it is barred when the transaction was lost to it. */
+static void run_member(struct store_conn *c, struct store_group *g, struct ad_store_req *req)
+{
+    bool undone = false;
+    run_request_anew(c, req, &undone);
+    if (store_err_is_group(req->err)) {
+        g->err = req->err;
+        g->info = req->info;
+    } else {
+        req->barred = undone;
+    }
+}
+
 /* Runs who is not barred; false when the transaction was lost to one who now is. */
 static bool run_all(struct store_conn *c, struct store_group *g)
 {
     AD_LIST_FOREACH (it, &g->reqs) {
         struct ad_store_req *req = store_req_of(it);
-        bool undone = false;
         if (req->barred) {
             continue;
         }
-        run_request_anew(c, req, &undone);
-        if (store_err_is_group(req->err)) {
-            g->err = req->err;
-            g->info = req->info;
-            return true;
-        }
-        if (undone) {
-            req->barred = true;
-            return false;
+        run_member(c, g, req);
+        if (g->err || req->barred) {
+            return g->err != AD_OK;
         }
     }
     return true;
@@ -196,6 +212,24 @@ void store_group_transact(struct store_conn *c, struct store_group *g)
             store_conn_rollback(c);
         }
     }
+}
+
+bool store_group_grow(struct store_conn *c, struct store_group *g, struct store_queues *q,
+                      const struct ad_store_opts *opts)
+{
+    bool others = !ad_list_empty(&q->of[AD_STORE_INGEST]) ||
+                  !ad_list_empty(&q->of[AD_STORE_NORMAL]) || !ad_list_empty(&q->barriers);
+    if (g->err || g->alone || g->urgent || others ||
+        !take_bulk(g, &q->of[AD_STORE_BULK], BULK_CHUNKS * opts->bulk_max)) {
+        return false;
+    }
+    struct ad_store_req *req = store_req_of(g->reqs.prev);
+    run_member(c, g, req);
+    if (req->barred) {
+        store_conn_rollback(c);
+        store_group_transact(c, g);
+    }
+    return !g->err;
 }
 
 void store_group_script(struct store_conn *c, struct store_group *g)

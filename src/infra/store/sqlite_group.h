@@ -19,6 +19,8 @@ struct store_group {
     unsigned n;         /* of them, when it was formed */
     uint64_t oldest_ms; /* when the first of them was submitted */
     bool alone;     /* one script, forget or probe */
+    unsigned bulk;  /* statements of bulk requests in it */
+    bool urgent;    /* and there are others */
     bool committed; /* otherwise it failed, or came to nothing */
     enum ad_err err;
     struct ad_errinfo info;
@@ -49,6 +51,10 @@ uint64_t store_group_deadline(const struct store_group *g, unsigned busy_ms);
  * whether all of it failed. To be followed by commit. */
 void store_group_transact(struct store_conn *c, struct store_group *g);
 void store_group_script(struct store_conn *c, struct store_group *g);
+/* Adds the next bulk request to a group that was run and has not failed, and runs it: as long as
+ * nobody else is in it or waits, several share a commit. False: it is time for that. */
+bool store_group_grow(struct store_conn *c, struct store_group *g, struct store_queues *q,
+                      const struct ad_store_opts *opts);
 /* Makes it durable, or rolls it back. */
 void store_group_commit(struct store_conn *c, struct store_group *g);
 

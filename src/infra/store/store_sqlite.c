@@ -44,6 +44,17 @@ static void note_time(struct store_times *times, double ms)
     }
 }
 
+/* Takes what was handed over. */
+static void look_for_writes(struct store_sqlite *s)
+{
+    struct ad_list taken;
+    ad_list_init(&taken);
+    uv_mutex_lock(&s->lock);
+    ad_list_move(&taken, &s->writes);
+    uv_mutex_unlock(&s->lock);
+    store_queues_sort_in(&s->queues, &taken);
+}
+
 /* May we write at all? */
 static enum ad_err make_ready(struct store_sqlite *s, struct store_group *g)
 {
@@ -78,6 +89,9 @@ static void run_group(struct store_sqlite *s, struct store_group *g)
         store_group_script(c, g);
     } else if (!g->err) {
         store_group_transact(c, g);
+        do {
+            look_for_writes(s);
+        } while (store_group_grow(c, g, &s->queues, &s->opts));
     }
 }
 
@@ -149,16 +163,13 @@ static void forget(struct store_sqlite *s, struct store_group *g)
 /* Waits for work, but not on the loop's thread; false when there is none and will be none. */
 static bool take_writes(struct store_sqlite *s)
 {
-    struct ad_list taken;
-    ad_list_init(&taken);
     uv_mutex_lock(&s->lock);
     while (ad_list_empty(&s->writes) && store_queues_empty(&s->queues) && !s->stop &&
            !s->opts.on_loop) {
         uv_cond_wait(&s->to_writer, &s->lock);
     }
-    ad_list_move(&taken, &s->writes);
     uv_mutex_unlock(&s->lock);
-    store_queues_sort_in(&s->queues, &taken);
+    look_for_writes(s);
     return !store_queues_empty(&s->queues);
 }
 
