@@ -17,6 +17,8 @@
  *           POST /api/v1/events/replay         {"state"? "type"? "subject"? "since"? "dry_run"?}, and
  *                                              .../discard: at least one filter; dry_run is false
  *                                              unless said, as on the command line
+ *           GET  /api/v1/changes               ?object= limit= cursor=
+ *           GET  /api/v1/schema                views, columns, what is still to be done
  *           GET  /api/v1/sync                  runs with progress
  *           POST /api/v1/sync/{object}         {"dry_run"?}: 202 {"run_id":n}
  *           POST /api/v1/sync                  {"all":true, "dry_run"?}: 202 {"runs":n}

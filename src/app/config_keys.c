@@ -459,7 +459,7 @@ const struct ad_config_key ad_config_keys[] = {
         .file = "sync.objects",
         .type = AD_CONFIG_LIST,
         KEY_AT(sync_objects),
-        .doc = "Slugs of the objects that full sync walks; empty: all",
+        .doc = "Slugs of the objects that full sync walks; empty: all but comments",
     },
     {
         .file = "sync.comments",
