@@ -4,6 +4,7 @@
 
 #include "integration/sqlite_vfs.h"
 #include "support/sqlite_heap.h"
+#include "support/torture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -525,7 +526,8 @@ END_TEST
 
 /* --- power --- */
 
-enum { CUTS = 12, CUT_ROWS = 40000 };
+enum { CUTS = 12 };
+static unsigned cut_rows;
 static struct job flood[64];
 static int64_t next_id;
 
@@ -534,7 +536,7 @@ static void on_flood(struct ad_store_req *req)
     struct job *job = req->data;
     ck_assert_int_eq(req->err, AD_OK);
     f.done++;
-    if (next_id < CUT_ROWS) {
+    if (next_id < cut_rows) {
         job->values[0][0].i64 = next_id++;
         ck_assert_int_eq(ad_store_write(f.store, req), AD_OK);
     }
@@ -576,10 +578,11 @@ START_TEST(power_cut_keeps_what_was_acknowledged)
     unsigned acked[CUTS];
     char dir[CUTS][128];
     unsigned cuts = 0;
+    cut_rows = torture_takes_few() ? 2000 : 40000;
     start_flood();
-    while (f.done < CUT_ROWS) {
+    while (f.done < cut_rows) {
         ad_loop_turn(f.w.loop, 100);
-        if (cuts < CUTS && f.done > (cuts + 1) * (CUT_ROWS / (CUTS + 1))) {
+        if (cuts < CUTS && f.done > (cuts + 1) * (cut_rows / (CUTS + 1))) {
             text_of(dir[cuts], sizeof(dir[cuts]), "%s-cut-%u", f.dir, cuts);
             ck_assert_int_eq(mkdir(dir[cuts], 0700), 0);
             acked[cuts] = f.done;
@@ -766,7 +769,8 @@ START_TEST(no_memory_in_sqlite_while_opening_is_an_error)
     fixture_close_store();
     bool failed = true;
     int n;
-    for (n = 0; failed && n < 5000; n++) {
+    for (n = 0; failed && n < 5000;
+         n = torture_takes_few() ? (int)torture_next((size_t)n) : n + 1) {
         struct ad_errinfo info = { .code = AD_OK };
         sqlite_heap_fail((size_t)n, 1);
         enum ad_err err = ad_store_open(f.w.loop, &f.opts, &f.store, &info);
