@@ -19,13 +19,13 @@ class Watched(Attiod):
         return super().listening(name, seconds)
 
     def ask(self, method, path, body=None):
-        """The status, once it is no 503."""
+        """The status, once it is no "not now"."""
         def answered():
             try:
                 status = request(self.internal, method, path, body, timeout=60)[0]
             except OSError:
                 return None
-            return status if status != 503 else None
+            return status if status not in (503, 504) else None
         return until(answered, f"{method} {path}", 300, 0.5)
 
     def idle(self):
