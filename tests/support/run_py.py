@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Runs Python test modules (unittest, standard library only), each in a process of its own.
 
-    run_py.py tests/integration/test_x.py ...
+    run_py.py [--jobs N] tests/integration/test_x.py ...
 
-Every test method counts. A module may say, in comment lines of its own:
+N modules run at once (default 1; they mostly wait), each shown when it is through. Every test method counts. A module may say, in comment lines of its own:
 
     # build: debug release     the builds it runs against, one after the other (default: debug)
     # timeout: 900             seconds for the whole module, for each build (default: 300)
@@ -13,6 +13,8 @@ processes print into files in ATTIOD_TEST_LOGS. At its end, or when its time is 
 started is killed: a module runs in a process group of its own.
 """
 
+import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -100,16 +102,18 @@ def setting(module, name, default):
 
 
 def run_in_child(module, build):
-    """Returns (passed, failed, skipped) of one module against one build."""
+    """Returns (passed, failed, skipped) of one module against one build, and what it printed."""
     limit = float(setting(module, "timeout", "300"))
     environment = dict(os.environ, ATTIOD_BUILD_DIR=str(SOURCE / "build" / build),
                        ATTIOD_SOURCE_DIR=str(SOURCE))
     environment.setdefault("ATTIOD_TEST_LOGS", str(SOURCE / "build/test-logs"))
     environment.setdefault("ATTIOD_KILL_ROUNDS", "50")
     os.makedirs(environment["ATTIOD_TEST_LOGS"], exist_ok=True)
-    with tempfile.NamedTemporaryFile("r", encoding="ascii") as counts:
+    with tempfile.NamedTemporaryFile("r", encoding="ascii") as counts, \
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         child = subprocess.Popen([sys.executable, __file__, "--one", str(module), counts.name],
-                                 env=environment, start_new_session=True)
+                                 env=environment, start_new_session=True, stdout=output,
+                                 stderr=subprocess.STDOUT)
         trouble = ""
         try:
             if child.wait(timeout=limit) != 0:
@@ -123,22 +127,30 @@ def run_in_child(module, build):
                 pass
             child.wait()
         numbers = counts.read().split()
+        output.seek(0)
+        text = f"-- {module.name} [{build}]\n{output.read()}"
     passed, failed, skipped = (int(n) for n in numbers) if numbers else (0, 0, 0)
     if trouble:
-        print(f"FAIL  {module.name} [{build}]: {trouble}", flush=True)
+        text += f"FAIL  {module.name} [{build}]: {trouble}\n"
         failed += 1
-    return passed, failed, skipped
+    return (passed, failed, skipped), text
 
 
 def main():
     if sys.argv[1:2] == ["--one"]:
         return run_one(pathlib.Path(sys.argv[2]), sys.argv[3])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("modules", type=pathlib.Path, nargs="+")
+    args = parser.parse_args()
     total = [0, 0, 0]
-    for name in sys.argv[1:]:
-        module = pathlib.Path(name).resolve()
-        for build in setting(module, "build", "debug").split():
-            print(f"-- {module.name} [{build}]", flush=True)
-            total = [a + b for a, b in zip(total, run_in_child(module, build))]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        runs = [pool.submit(run_in_child, module.resolve(), build)
+                for module in args.modules for build in setting(module, "build", "debug").split()]
+        for run in concurrent.futures.as_completed(runs):
+            counts, text = run.result()
+            print(text, end="", flush=True)
+            total = [a + b for a, b in zip(total, counts)]
     print("python: {} tests passed, {} failed, {} skipped".format(*total))
     if "ATTIOD_TALLY" in os.environ:
         with open(os.environ["ATTIOD_TALLY"], "a", encoding="ascii") as tally:
