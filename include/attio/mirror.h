@@ -45,7 +45,7 @@
  * Unchanged rows (_raw is equal) cost no write at all, so their row keeps its older version. An
  * answer older than the one that showed them unchanged could then slip in: for `late_ms`, longer than
  * any answer can be under way, the mirror remembers which records which answer showed unchanged, and
- * holds late ones against that too. It remembers 262,144 of them; an answer that is older than what
+ * holds late ones against that too. It remembers `unchanged_max` of them; an answer that is older than what
  * had to be forgotten for that is refused (BUSY): ask again. Answers under way do not outlive the process, and one database
  * has one writing process; with several (PostgreSQL) the version will have to be written.
  *
@@ -64,7 +64,8 @@ struct ad_mirror_opts {
     struct ad_inbox *inbox;   /* told what the mirror's transactions settled */
     const struct ad_clock *clock;
     struct ad_metrics *metrics;
-    unsigned late_ms; /* 0: 120000, the client's longest call */
+    unsigned late_ms;       /* 0: 120000, the client's longest call */
+    unsigned unchanged_max; /* 0: 262144 records remembered as unchanged, 16 bytes each */
 };
 AD_MUST_CHECK enum ad_err ad_mirror_open(const struct ad_mirror_opts *opts, struct ad_mirror **out,
                                          struct ad_errinfo *info);

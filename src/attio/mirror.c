@@ -5,6 +5,8 @@
 #include "mirror_private.h"
 
 #define LATE_MS 120000
+/* At Attio's pace more than are shown in that time. */
+#define UNCHANGED_MAX (256U << 10)
 
 /* --- The queue --- */
 
@@ -283,6 +285,7 @@ enum ad_err ad_mirror_open(const struct ad_mirror_opts *opts, struct ad_mirror *
     }
     m->o = *opts;
     m->o.late_ms = opts->late_ms ? opts->late_ms : LATE_MS;
+    m->o.unchanged_max = opts->unchanged_max ? opts->unchanged_max : UNCHANGED_MAX;
     ad_map_init(&m->tables);
     ad_list_init(&m->unchanged);
     m->c_created = counter(opts, "outcome=\"created\"");

@@ -30,15 +30,12 @@
 /* One record as a document, and what is kept for the next one. */
 #define DOC_ARENA_MAX ((size_t)256 << 20)
 #define DOC_ARENA_KEPT ((size_t)48 << 10)
-/* Of one look at what stands in SQL: well below what the store returns at once. For sync, less: what
- * it brings is small enough to be kept and used again. */
-#define BATCH_MAX 500
-#define BATCH_BULK 100
+/* Of one look at what stands in SQL: what it brings is small enough to be kept and used again. An
+ * interval may have a few more, of records that the page does not show any more. */
+#define BATCH_MAX 100
+#define LOOK_MAX 150
 #define BATCH_BYTES ((size_t)4 << 20)
 #define JSON_MAX ((size_t)16 << 20)
-/* Records that are remembered as unchanged, 16 bytes each: at Attio's pace more than are shown in the
- * time that an answer may be under way. */
-#define UNCHANGED_MAX ((size_t)256 << 10)
 
 enum fate {
     FATE_STALE,
@@ -68,8 +65,8 @@ struct chunk {
     struct ad_arena arena; /* steps and values, but for those that lie in the answer */
     struct ad_step *steps;
     unsigned steps_n;
-    size_t from, to; /* the refs */
-    bool settles;    /* its last step settles op->done */
+    size_t from, to;  /* the refs */
+    bool settles;     /* its last step settles op->done */
     bool ready, busy; /* to be handed over; handed over */
     struct ad_store_req req;
 };
@@ -327,7 +324,7 @@ static void forget_unchanged(struct ad_mirror *m)
     while (!ad_list_empty(&m->unchanged)) {
         struct ad_unchanged *u = ad_container_of(m->unchanged.next, struct ad_unchanged, aged);
         bool old = now - u->at_ms >= m->o.late_ms;
-        if (!old && m->unchanged_n <= UNCHANGED_MAX) {
+        if (!old && m->unchanged_n <= m->o.unchanged_max) {
             return;
         }
         forget(m, u, !old);
@@ -540,7 +537,8 @@ static void on_written(struct ad_store_req *req)
 static void chunk_make_room(struct chunk *c, unsigned rows)
 {
     const struct ad_shape *shape = c->apply->work.table->shape;
-    size_t row = sizeof(struct ad_step) + (AD_UP_FIXED + shape->columns_n) * sizeof(struct ad_value);
+    size_t row =
+        sizeof(struct ad_step) + (AD_UP_FIXED + shape->columns_n) * sizeof(struct ad_value);
     if (ad_arena_used(&c->arena) == 0) {
         AD_IGNORE(!ad_arena_alloc(&c->arena, rows * (row + ROW_EXTRA)), "then it grows in steps");
     }
@@ -679,7 +677,7 @@ static enum ad_err look(struct apply *w)
         err = look_by_id(w);
     }
     w->req = (struct ad_store_req){
-        .steps = &w->step, .steps_n = 1, .rows_max = BATCH_MAX, .cb = on_existing
+        .steps = &w->step, .steps_n = 1, .rows_max = LOOK_MAX, .cb = on_existing
     };
     err = err ? err : ad_store_read(w->mirror->o.store, &w->req);
     w->looking = err == AD_OK;
@@ -851,7 +849,7 @@ static struct apply *apply_new(struct ad_mirror *m, struct ad_mirror_op *op)
     }
     w->mirror = m;
     w->op = op;
-    w->batch_max = op->bulk ? BATCH_BULK : BATCH_MAX;
+    w->batch_max = BATCH_MAX;
     w->work.run = apply_run;
     w->work.finish = apply_finish;
     ad_arena_init(&w->refs_arena, REFS_ARENA_MAX);

@@ -13,6 +13,8 @@ struct ad_records {
 
 /* Our longest body is 500 ids of 39 bytes. */
 #define BODY_MAX ((size_t)64 << 10)
+/* Of several records asked for by their ids: what is longer is TOOLARGE, to be asked for in parts. */
+#define MANY_BYTES_MAX ((size_t)4 << 20)
 #define PATH_BYTES_MAX ((size_t)512)
 /* No more than the client takes of an answer. */
 #define COMMENTS_MAX ((size_t)16 << 20)
@@ -250,6 +252,7 @@ enum ad_err ad_records_by_ids(struct ad_records *r, struct ad_records_op *op,
     }
     struct ad_json_writer w;
     impl->ids_n = n;
+    impl->call.response_max = n > 1 ? MANY_BYTES_MAX : 0;
     begin_query(impl, &w);
     ad_json_key(&w, "filter");
     ad_json_obj(&w);

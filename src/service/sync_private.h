@@ -50,9 +50,9 @@ struct ad__sync_ahead {
     struct ad_records_op op;
     int64_t key_ns; /* asked for with these */
     unsigned limit;
-    bool busy;   /* under way */
-    bool valid;  /* and its answer will be of use */
-    bool wanted; /* the run waits for it: it counts among the run's operations */
+    bool busy;          /* under way */
+    bool valid;         /* and its answer will be of use */
+    bool wanted;        /* the run waits for it: it counts among the run's operations */
     struct ad_buf text; /* the answer */
 };
 
@@ -82,7 +82,8 @@ struct ad__sync_run {
     char name[256];           /* as operators call it */
     struct ad_sync_run state; /* as of the last page that was done */
     struct ad_records_op op;
-    struct ad_buf text; /* of the page at hand; its memory and that of the one ahead serve in turn */
+    struct ad_buf
+        text; /* of the page at hand; its memory and that of the one ahead serve in turn */
     struct ad_mirror_op apply;
     struct ad_mirror_scan scan;
     struct ad_sync_save save;

@@ -151,7 +151,7 @@ static const char writer_setup[] = "PRAGMA page_size=4096;"
 static const char reader_setup[] = "PRAGMA query_only=ON;"
                                    "PRAGMA temp_store=MEMORY;"
                                    "PRAGMA mmap_size=0;"
-                                   "PRAGMA cache_size=-4096;";
+                                   "PRAGMA cache_size=-2048;"; /* each commit empties it */
 
 /* A query of one text: is it what we want? *err is OK when it could be asked. */
 static bool answers(struct store_conn *c, const char *sql, const char *wanted, enum ad_err *err,

@@ -8,7 +8,7 @@ struct attio_fixture f;
 struct ad_inbox *in;
 struct ad_schema *schema;
 struct ad_mirror *m;
-unsigned late_ms;
+unsigned late_ms, unchanged_max;
 
 void attribute(const char *object, const char *id, int position, const char *slug, const char *type,
                bool multi, bool archived)
@@ -70,7 +70,8 @@ void layers_open(void)
                                  .inbox = in,
                                  .clock = ad_loop_clock(f.w.loop),
                                  .metrics = f.metrics,
-                                 .late_ms = late_ms };
+                                 .late_ms = late_ms,
+                                 .unchanged_max = unchanged_max };
     ck_assert_int_eq(ad_mirror_open(&mo, &m, &info), AD_OK);
 }
 
@@ -94,7 +95,7 @@ void mirror_setup(void)
     ck_assert_int_eq(ad_inbox_open(&io, &in, &info), AD_OK);
     object(O, 0, "people");
     attribute(O, ATTR(01), 1, "job_title", "text", false, false);
-    late_ms = 0;
+    late_ms = unchanged_max = 0;
     layers_open();
 }
 

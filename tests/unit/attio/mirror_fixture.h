@@ -28,7 +28,7 @@ extern struct attio_fixture f;
 extern struct ad_inbox *in;
 extern struct ad_schema *schema;
 extern struct ad_mirror *m;
-extern unsigned late_ms; /* of the mirror; for the next layers_open */
+extern unsigned late_ms, unchanged_max; /* of the mirror; for the next layers_open */
 
 void mirror_setup(void); /* object "people" with job_title, a text */
 void mirror_teardown(void);

@@ -80,6 +80,47 @@ START_TEST(what_can_no_longer_be_late_is_forgotten)
 }
 END_TEST
 
+static enum ad_err late(int64_t version, const char *text)
+{
+    struct ad_mirror_op op = { .bulk = false };
+    bool done;
+    prepare(&op, version, &done);
+    ck_assert_int_eq(ad_mirror_apply(m, &op, ad_str_c(text)), AD_OK);
+    world_until_true(&f.w, &done);
+    return op.err;
+}
+
+START_TEST(what_is_remembered_has_a_bound_and_what_is_older_is_refused)
+{
+    unchanged_max = 2;
+    reopen();
+    const char *both = PAGE(RECORD(R(1), "a") "," RECORD(R(2), "a"));
+    apply(1, both);
+    apply(5, both);
+    apply(6, both);
+    apply(8, both); /* 5 and 6 are forgotten by what was shown since, 8 is not */
+    apply(9, PAGE(RECORD(R(3), "a")));
+    ck_assert_int_eq(late(4, PAGE(RECORD(R(1), "b"))), AD_ERR_BUSY);
+    ck_assert_int_eq(late(5, PAGE(RECORD(R(1), "b"))), AD_ERR_BUSY);
+    assert_counts(apply(7, PAGE(RECORD(R(1), "b"))), 0, 0, 0, 1);
+    assert_text("SELECT job_title FROM people WHERE record_id = '" R(1) "'", "a");
+    assert_counts(apply(10, PAGE(RECORD(R(1), "b"))), 0, 1, 0, 0);
+}
+END_TEST
+
+/* A tombstone of a record that was never seen has no creation time, so a page's interval does not show
+ * it. */
+START_TEST(a_page_meets_rows_that_its_interval_does_not_show)
+{
+    delete_at(2, R(1));
+    delete_at(8, R(2));
+    assert_counts(apply(5, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "a") "," RECORD(R(3), "a"))), 1,
+                  1, 0, 1);
+    assert_text("SELECT group_concat(record_id) FROM (SELECT * FROM people_live ORDER BY 1)",
+                R(1) "," R(3));
+}
+END_TEST
+
 START_TEST(an_answer_of_an_older_state_is_stale)
 {
     apply_at(1, 1000, PAGE(RECORD(R(1), "a")));
@@ -579,6 +620,8 @@ static Suite *mirror_suite(void)
         an_older_answer_after_a_newer_one_is_stale,
         an_older_answer_after_one_that_showed_nothing_new_is_stale,
         what_can_no_longer_be_late_is_forgotten,
+        what_is_remembered_has_a_bound_and_what_is_older_is_refused,
+        a_page_meets_rows_that_its_interval_does_not_show,
         an_answer_of_an_older_state_is_stale,
         a_tombstone_keeps_its_version,
         an_unknown_record_gets_a_tombstone_too,
