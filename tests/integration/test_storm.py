@@ -3,7 +3,6 @@
 """10,000 events about 500 records cost a handful of calls, and never more than Attio's window allows."""
 
 import tempfile
-import time
 import unittest
 
 from support.attiod import SANITIZED, Attiod, Sim, differences, envelope, event, post_all, until, wire
@@ -30,19 +29,16 @@ class Storm(unittest.TestCase):
                 load.append((key, wire(envelope(event("record.updated", workspace, object_id, ids[i % RECORDS])), key)))
             until(lambda: server.status()["attio"]["window_percent"] == 0, "a quiet second first", 10)
             sim.control("POST", "/requests", {"cap": 15, "interval_ms": 1000, "concurrency": 10})
-            started = time.monotonic()
             answers = post_all(server.port, load, connections=16, ahead=64)
             self.assertEqual(len(answers), EVENTS)
             self.assertEqual({status for _, status in answers}, {200})
             until(lambda: server.status()["pending_events"] == 0, "all handled", 60, 0.02)
-            took = time.monotonic() - started
             self.assertEqual(differences(sim, server.db), [])
             trace = sim.requests()
-            print(f"{took:.1f} s", {k: trace[k] for k in ("total", "most_in_second", "most_in_flight", "violations")})
+            print({k: trace[k] for k in ("total", "most_in_second", "most_in_flight", "violations")})
             self.assertLessEqual(trace["most_in_second"], 15)
             self.assertLessEqual(trace["most_in_flight"], 10)
             self.assertEqual(trace["violations"], 0)
             if not SANITIZED:
-                # On a machine with other work the storm blows for longer, and what came later is asked for later.
-                self.assertLessEqual(trace["total"], 30 * (1 + took // 2.5))
+                self.assertLessEqual(trace["total"], 30)
             self.assertEqual(server.stop(), 0)
