@@ -1,4 +1,5 @@
 # build: release
+# alone: yes
 # timeout: 200
 """Clients that are slow, silent, greedy or too many: they are cut or refused, and nobody else waits for them."""
 

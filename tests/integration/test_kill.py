@@ -1,4 +1,5 @@
 # build: release
+# alone: yes
 # timeout: 3000
 """kill -9 at random moments: every delivery answered 200 is in the inbox exactly once, all are handled, the mirror is right."""
 

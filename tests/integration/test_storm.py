@@ -1,4 +1,5 @@
 # build: release debug
+# alone: yes
 # timeout: 300
 """10,000 events about 500 records cost a handful of calls, and never more than Attio's window allows."""
 

@@ -1,4 +1,5 @@
 # build: release
+# alone: yes
 # timeout: 2400
 """Full syncs of a workspace that never rests: edits, inserts and deletes all along, kills in the middle, and at rest all is equal.
 

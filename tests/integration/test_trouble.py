@@ -1,4 +1,5 @@
 # build: release
+# alone: yes
 # timeout: 200
 """What befalls the process itself: leaping clocks, no memory in libuv, a damaged database, the end under stalled clients, the
 same delivery many times at once, more load than it can take."""

@@ -3,6 +3,7 @@
 ATTIOD_SIM_PEOPLE=1000000 does it for real.
 """
 # build: release
+# alone: yes
 
 import os
 import pathlib

@@ -3,10 +3,12 @@
 
     run_py.py [--jobs N] tests/integration/test_x.py ...
 
-N modules run at once (default 1; they mostly wait), each shown when it is through. Every test method counts. A module may say, in comment lines of its own:
+N modules run at once (default 1; they mostly wait), each shown when it is through. Every test method
+counts. A module may say, in comment lines of its own:
 
     # build: debug release     the builds it runs against, one after the other (default: debug)
     # timeout: 900             seconds for the whole module, for each build (default: 300)
+    # alone: yes               it holds the program to figures: nothing else runs beside it (default: no)
 
 It finds the build in ATTIOD_BUILD_DIR, the source tree in ATTIOD_SOURCE_DIR, and puts what its
 processes print into files in ATTIOD_TEST_LOGS. At its end, or when its time is up, everything it
@@ -144,13 +146,17 @@ def main():
     parser.add_argument("modules", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
     total = [0, 0, 0]
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        runs = [pool.submit(run_in_child, module.resolve(), build)
-                for module in args.modules for build in setting(module, "build", "debug").split()]
-        for run in concurrent.futures.as_completed(runs):
-            counts, text = run.result()
-            print(text, end="", flush=True)
-            total = [a + b for a, b in zip(total, counts)]
+    crowd, alone = [], []
+    for module in args.modules:
+        for build in setting(module, "build", "debug").split():
+            whose = alone if setting(module, "alone", "no") == "yes" else crowd
+            whose.append((module.resolve(), build))
+    for runs, at_once in (crowd, args.jobs), (alone, 1):
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for run in concurrent.futures.as_completed([pool.submit(run_in_child, *r) for r in runs]):
+                counts, text = run.result()
+                print(text, end="", flush=True)
+                total = [a + b for a, b in zip(total, counts)]
     print("python: {} tests passed, {} failed, {} skipped".format(*total))
     if "ATTIOD_TALLY" in os.environ:
         with open(os.environ["ATTIOD_TALLY"], "a", encoding="ascii") as tally:
