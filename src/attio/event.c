@@ -114,9 +114,9 @@ const struct ad_event_type *ad_event_type_find(struct ad_str name)
 }
 
 /* Ids that have a place in the struct, wherever an event carries them: in `id`, or beside it. */
-#define PLACE(key)                                                    \
-    {                                                                 \
-        { #key, sizeof(#key) - 1 }, offsetof(struct ad_event, key)    \
+#define PLACE(key)                                                 \
+    {                                                              \
+        { #key, sizeof(#key) - 1 }, offsetof(struct ad_event, key) \
     }
 static const struct {
     struct ad_str key;

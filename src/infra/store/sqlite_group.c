@@ -49,16 +49,16 @@ static bool barrier_is_due(const struct store_queues *q)
     return due;
 }
 
-/* Moves up to n requests; gives how many. A queue's first is its oldest. */
+/* Moves up to n requests; gives how many. */
 static unsigned take(struct store_group *g, struct ad_list *queue, unsigned n)
 {
-    const struct ad_store_req *first = store_first_of(queue);
-    if (first && first->since_ms < g->oldest_ms) {
-        g->oldest_ms = first->since_ms;
-    }
     unsigned taken = 0;
-    for (; taken < n && !ad_list_empty(queue); taken++) {
-        ad_list_push(&g->reqs, ad_list_pop(queue));
+    struct ad_list *link;
+    while (taken < n && (link = ad_list_pop(queue))) {
+        uint64_t since_ms = store_req_of(link)->since_ms;
+        g->oldest_ms = since_ms < g->oldest_ms ? since_ms : g->oldest_ms;
+        ad_list_push(&g->reqs, link);
+        taken++;
     }
     g->n += taken;
     return taken;

@@ -18,10 +18,10 @@ struct store_group {
     struct ad_list reqs;
     unsigned n;         /* of them, when it was formed */
     uint64_t oldest_ms; /* when the first of them was submitted */
-    bool alone;     /* one script, forget or probe */
-    unsigned bulk;  /* statements of bulk requests in it */
-    bool urgent;    /* and there are others */
-    bool committed; /* otherwise it failed, or came to nothing */
+    bool alone;         /* one script, forget or probe */
+    unsigned bulk;      /* statements of bulk requests in it */
+    bool urgent;        /* and there are others */
+    bool committed;     /* otherwise it failed, or came to nothing */
     enum ad_err err;
     struct ad_errinfo info;
 };
