@@ -32,6 +32,7 @@ void ad_attio_error_read(struct ad_arena *arena, struct ad_str body, struct ad_a
  *   TOOLARGE           413, 414
  *   RATELIMITED        429
  *   UPSTREAM           5xx, 408
+ *   PROTOCOL           below 400: Attio sends nobody elsewhere
  *   UPSTREAM_REJECTED  every other status */
 enum ad_err ad_attio_error_class(unsigned status, const struct ad_attio_error *error);
 /* Attio refused, did nothing, and asks to try again (concurrent_write_conflict). */

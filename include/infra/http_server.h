@@ -46,9 +46,9 @@ struct ad_http_limits {
     unsigned header_ms;     /* 7500: whole header section since its first byte; 408 */
     unsigned body_ms;       /* 7500: whole body since the headers; 408 */
     unsigned keep_alive_ms; /* 75000 idle between requests */
-    unsigned write_ms; /* 5000: a peer that takes less than 64 KiB of replies in it is reset */
-    unsigned reply_ms; /* 30000: a handler that has not replied: late_status and a counter */
-    unsigned late_status; /* 500; 503 (with Retry-After) where the sender had better try again */
+    unsigned write_ms;      /* 5000: a peer that takes less than 64 KiB of replies in it is reset */
+    unsigned reply_ms;      /* 30000: a handler that has not replied: late_status and a counter */
+    unsigned late_status;   /* 500; 503 (with Retry-After) where the sender had better try again */
     unsigned connections_max; /* 20000 */
     size_t arena_max;         /* per exchange, 4 MiB */
 };

@@ -9,6 +9,7 @@ complain() {
     wrong=1
 }
 
+# shellcheck disable=SC2016 # a backtick is meant
 names=$(grep -o '`[a-z_]*/[A-Za-z_0-9./]*\(::[A-Za-z_0-9*]*\)\?`' FAULTS.md | tr -d '`' | sort -u)
 [ "$(wc -l <<<"$names")" -gt 100 ] || complain "hardly any test is named: has its form changed?"
 while IFS= read -r name; do

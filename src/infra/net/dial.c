@@ -96,7 +96,8 @@ static void remember(struct dialing *d)
     struct ad_dial_last *last = d->dial->last;
     struct sockaddr_storage peer = { 0 };
     int len = sizeof(peer);
-    if (last && d->resolved && uv_tcp_getpeername(&d->tcp->uv, (struct sockaddr *)&peer, &len) == 0) {
+    if (last && d->resolved &&
+        uv_tcp_getpeername(&d->tcp->uv, (struct sockaddr *)&peer, &len) == 0) {
         memcpy(last->address, &peer, sizeof(last->address));
         last->known = true;
     }
