@@ -113,8 +113,8 @@ struct ad_mirror_op {
 /* All records of an answer's text, {"data": [record, ...]} or {"data": record}; where comments are
  * expected, a thread stands for all of its comments. The text is copied unless it is lent.
  * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
- * object, version or workspace; NOMEM, CLOSED: it does not. After on_record was called only CLOSED
- * and NOMEM can come. A record is parsed when it turns out to be news: if it then is no JSON, which
+ * object, version or workspace; NOMEM, CLOSED, BUSY (too old): it does not. After on_record was called
+ * only these three can come. A record is parsed when it turns out to be news: if it then is no JSON, which
  * somebody should have checked who minds, op->err is PARSE. */
 AD_MUST_CHECK enum ad_err ad_mirror_apply(struct ad_mirror *m, struct ad_mirror_op *op,
                                           struct ad_str response);
