@@ -32,9 +32,6 @@ void ad_loop_stop(struct ad_loop *loop);
 /* Runs one turn; waits at most `wait_ms` (0: does not wait). For tests and for programs that
  * wait for one thing. */
 void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms);
-/* True: nothing is posted, due, closing or ready to be read, so another turn would only run the
- * hooks. May be false although that is so. For tests that turn until all has come to rest. */
-bool ad_loop_is_idle(const struct ad_loop *loop);
 /* Closes. Everything on it must have been closed; leftovers are logged by name, counted, and
  * INTERNAL is returned (memory is released anyway where that is safe). Runs the loop until
  * closing callbacks are through. */

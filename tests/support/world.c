@@ -10,7 +10,6 @@ enum {
     PATIENCE_MS = 40000, /* a busy machine is no reason to fail */
     TURN_MS = 10,
     SETTLE_TURNS = 100,
-    IDLE_TURNS = 3, /* a hook may hand over what an earlier one of the same turn has missed */
 };
 
 static uint64_t real_ms(void)
@@ -87,10 +86,8 @@ void world_close(struct world *w)
 
 void world_settle(struct world *w)
 {
-    unsigned idle = 0;
-    for (unsigned i = 0; i < SETTLE_TURNS && idle < IDLE_TURNS; i++) {
+    for (unsigned i = 0; i < SETTLE_TURNS; i++) {
         ad_loop_turn(w->loop, 0);
-        idle = ad_loop_is_idle(w->loop) ? idle + 1 : 0;
     }
 }
 

@@ -6,7 +6,6 @@
 #include "loop/uv_private.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -233,12 +232,6 @@ void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms)
     uv_timer_start(&loop->wait, on_wake, wait_ms, 0);
     turn(loop, wait_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_timer_stop(&loop->wait);
-}
-
-bool ad_loop_is_idle(const struct ad_loop *loop)
-{
-    struct pollfd events = { .fd = uv_backend_fd(&loop->uv), .events = POLLIN };
-    return !is_due(loop) && uv_backend_timeout(&loop->uv) != 0 && poll(&events, 1, 0) == 0;
 }
 
 /* --- closing --- */
