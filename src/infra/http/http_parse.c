@@ -134,7 +134,7 @@ static enum ad__http_step parse_length_body(struct ad__http_request *r, const ch
 static bool names_length(struct ad__http_request *r, char b)
 {
     static const char name[] = "content-length:";
-    char lower = b >= 'A' && b <= 'Z' ? (char)(b + ('a' - 'A')) : b;
+    int lower = b >= 'A' && b <= 'Z' ? b + ('a' - 'A') : b;
     if (r->chunk_name_n == r->chunk_line_n && lower == name[r->chunk_name_n]) {
         r->chunk_name_n++;
     }

@@ -74,9 +74,9 @@ struct ad__http_conn;
 struct ad__http_request {
     struct ad_exchange x;
     struct ad__http_conn *conn; /* NULL: an orphan */
-    enum ad__http_phase phase;
-    uint64_t since_ms; /* when the phase began */
     const struct ad_route *route;
+    uint64_t since_ms; /* when the phase began */
+    enum ad__http_phase phase;
 
     /* what the head says */
     bool http10, keep_alive, expect, chunked;
@@ -90,12 +90,11 @@ struct ad__http_request {
     size_t body_n, body_cap, body_max;
     bool discard;  /* the body is of no use any more */
     bool complete; /* the message has ended */
+    bool parser_running;
+    bool chunk_blank_ok; /* framing between chunks, see chunk_lint: this and all chunk_ */
     unsigned fail_status;
     enum ad__http_reason fail_reason;
-
-    /* framing between chunks, see chunk_lint */
     enum ad__http_chunk chunk;
-    bool chunk_blank_ok, parser_running;
     uint64_t chunk_left;
     size_t chunk_line_n, chunk_name_n, chunk_framing_n;
     const char *chunk_gap;
@@ -103,11 +102,11 @@ struct ad__http_request {
     /* the reply */
     bool composed, sent, closing;
     bool w_busy, gone_told;
+    bool more_begun; /* a piece went before: its line end is owed */
     struct ad_str out[2];
     size_t queued_n;
     struct ad_str (*more)(void *ctx); /* pieces still to come */
     void *more_ctx;
-    bool more_begun; /* a piece went before: its line end is owed */
     /* Everything above is zeroed for each request. */
 
     struct ad_http_server *server;
