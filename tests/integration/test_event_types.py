@@ -56,15 +56,18 @@ DONE = 3
 class EventTypes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
         cls.sim = Sim(20, 5, 3, 1, ("--limits", "off", "--lists", "2", "--entries", "10"))
         cls.addClassCleanup(cls.sim.kill)
-        cls.server = Attiod(cls.sim, folder.name, {"ATTIO_ENV": "development", "ATTIOD_PUBLIC_URL": None})
-        cls.addClassCleanup(cls.server.kill)
-        cls.server.until_idle()
         cls.workspace = cls.sim.workspace_id()
         cls.people, _ = cls.sim.state("people")
+
+    def setUp(self):
+        """A server each: what one test's changes of the schema set going is not asked for in the next one."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.server = Attiod(self.sim, folder.name, {"ATTIO_ENV": "development", "ATTIOD_PUBLIC_URL": None})
+        self.addCleanup(self.server.kill)
+        self.server.until_idle()
 
     # --- the workspace ---
 

@@ -1,4 +1,5 @@
 # timeout: 1200
+# alone: yes
 """The README's first command does everything, by itself: on a simulated workspace, and on one behind TLS as a real one is."""
 
 import os

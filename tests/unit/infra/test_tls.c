@@ -425,7 +425,7 @@ START_TEST(a_peer_that_stalls_in_its_hello_is_cut)
     for (size_t i = 0; i < AD_LEN(said); i++) {
         tls_accept();
         peer_says(said[i]);
-        world_advance(&f.w, 9999);
+        world_advance(&f.w, 7499);
         ck_assert(!f.s.over);
         world_advance(&f.w, 1);
         ck_assert(f.s.over);
