@@ -156,7 +156,7 @@ class Calls(OnDisk):
     def test_each_call_while_the_log_is_copied_into_the_database(self):
         def until_copied(server):
             before = server.db.stat().st_mtime_ns
-            for _ in range(40):  # a delivery of 64 KiB is 17 pages of 4,000
+            for _ in range(40):  # a delivery of 64 KiB is 17 pages, and a log is copied at 1,000
                 self.post(server, 10, 65536)
                 if server.db.stat().st_mtime_ns != before:
                     return

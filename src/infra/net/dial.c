@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* 1. A name goes to the resolver's threads; a literal address, or the last good one of a name that
- * is not resolved in time, is a list of one. 2. Each address
- * in turn gets a socket and its share of the time that is left, so that a first address that
+ * is not resolved in time, is a list of one.
+ * 2. Each address in turn gets a socket and its share of the time that is left, so that a first address that
  *    swallows everything does not use up the time of a second that works.
  * 3. The first connection made is handed over. If none is, the last failure is reported.
  *
