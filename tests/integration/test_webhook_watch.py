@@ -38,8 +38,12 @@ class Watch(unittest.TestCase):
     def webhook(self):
         return request(self.server.internal, "GET", "/health")[1]["dependencies"]["webhook"]
 
-    def until_well(self):
-        """Healed, and made up for."""
+    def until_well(self, why=None):
+        """Healed, and made up for. With why, behind a gap that was told: what was done at the
+        workspace is not yet known to the server, and until it is all looks well."""
+        if why:
+            until(lambda: self.events("gap"), f"a gap: {why}", 60, 0.05)
+            self.assertEqual([g["why"] for g in self.events("gap")], [why])
         def well():
             w = self.webhook()
             return w["status"] == "active" and w["gap"] is None
@@ -81,8 +85,7 @@ class Watch(unittest.TestCase):
         self.unseen_edit()
         self.sim.control("DELETE", f"/webhooks/{mine}")
         until(lambda: there(self.sim) and list(there(self.sim)) != [mine], "another one", 30, 0.05)
-        self.until_well()
-        self.assertEqual([g["why"] for g in self.events("gap")], ["the webhook was missing"])
+        self.until_well("the webhook was missing")
         self.assertGreaterEqual(self.metric("attiod_webhook_healed_total"), 1)
         self.equal()
         # Its events are taken.
@@ -96,9 +99,8 @@ class Watch(unittest.TestCase):
         self.unseen_edit()
         self.sim.control("POST", f"/webhooks/{mine}", {"status": "inactive"})
         until(lambda: mine not in there(self.sim), "the inactive one gone", 30, 0.05)
-        self.until_well()
+        self.until_well("the webhook was inactive")
         self.assertEqual([s for _, s in there(self.sim).values()], ["active"])
-        self.assertEqual([g["why"] for g in self.events("gap")], ["the webhook was inactive"])
         self.equal()
         self.assertEqual(self.server.stop(), 0)
 
@@ -108,9 +110,7 @@ class Watch(unittest.TestCase):
         body = {"data": {"subscriptions": [{"event_type": "note.created", "filter": None}]}}
         self.unseen_edit()
         self.assertEqual(request(self.sim.port, "PATCH", f"/v2/webhooks/{mine}", body, BEARER)[0], 200)
-        until(lambda: self.events("gap"), "the gap", 30, 0.05)
-        self.until_well()
-        self.assertEqual([g["why"] for g in self.events("gap")], ["the webhook had other subscriptions"])
+        self.until_well("the webhook had other subscriptions")
         self.assertEqual(list(there(self.sim)), [mine])
         self.equal()
         self.assertEqual(self.server.stop(), 0)
@@ -152,7 +152,7 @@ class Watch(unittest.TestCase):
         self.assertEqual(meta(self.server.db, "gap_why"), "the webhook was missing")
         self.sim.control("POST", "/faults", {"clear": True})
         self.serve()
-        self.until_well()
+        self.until_well("the webhook was missing")
         self.equal()
         self.assertIsNone(meta(self.server.db, "gap_why"))
         self.assertEqual(self.server.stop(), 0)
@@ -196,8 +196,7 @@ class Watch(unittest.TestCase):
         code, _, err = run("webhooks", "ensure", "--replace", *url)
         self.assertEqual(code, 0, err)
         self.assertNotIn(mine, there(self.sim))
-        self.until_well()
-        self.assertEqual([g["why"] for g in self.events("gap")], ["the webhook's secret was not known"])
+        self.until_well("the webhook's secret was not known")
         self.equal()
         self.assertEqual(self.server.stop(), 0)
 
@@ -210,7 +209,7 @@ class Watch(unittest.TestCase):
         self.sim.control("DELETE", f"/webhooks/{mine}")
         self.sim.control("POST", "/faults", {"clear": True})
         until(lambda: there(self.sim), "another one", 60, 0.05)
-        self.until_well()
+        self.until_well("the webhook was missing")
         self.assertEqual(self.server.stop(), 0)
 
     def test_after_a_restore_everything_is_synced(self):
