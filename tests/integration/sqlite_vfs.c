@@ -47,7 +47,7 @@ static struct image images[FILES_MAX];
 static struct {
     enum vfs_op op;
     char suffix[16];
-    unsigned skip, times, failed;
+    unsigned skip, times, failed, seen;
     int code;
 } plan;
 
@@ -65,7 +65,7 @@ void vfs_fail(enum vfs_op op, const char *suffix, unsigned n, unsigned times, in
     text_of(plan.suffix, sizeof(plan.suffix), "%s", suffix);
     plan.skip = n;
     plan.times = times;
-    plan.failed = 0;
+    plan.failed = plan.seen = 0;
     plan.code = code;
     pthread_mutex_unlock(&lock);
 }
@@ -78,17 +78,25 @@ unsigned vfs_failed(void)
     return n;
 }
 
+unsigned vfs_seen(void)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = plan.seen;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
 /* Under the lock. */
 static bool must_fail(const struct shim_file *file, enum vfs_op op)
 {
     size_t n = strlen(file->name);
     size_t suffix = strlen(plan.suffix);
-    if (plan.times == 0 || plan.op != op || n < suffix ||
-        strcmp(file->name + n - suffix, plan.suffix) != 0) {
+    if (plan.op != op || n < suffix || strcmp(file->name + n - suffix, plan.suffix) != 0) {
         return false;
     }
-    if (plan.skip > 0) {
-        plan.skip--;
+    plan.seen++;
+    if (plan.times == 0 || plan.skip > 0) {
+        plan.skip -= plan.skip > 0;
         return false;
     }
     plan.times--;

@@ -14,8 +14,9 @@ enum vfs_op { VFS_SYNC, VFS_WRITE };
 /* From the n-th call from now (0: the next) on, `times` in a row fail with SQLite's `code`, on
  * files whose name ends in `suffix`. times 0 lifts it. */
 void vfs_fail(enum vfs_op op, const char *suffix, unsigned n, unsigned times, int code);
-/* How many have failed since. */
+/* How many have failed since, and how many there were at all. */
 unsigned vfs_failed(void);
+unsigned vfs_seen(void);
 
 /* Keeps images from now on; no file may be open. */
 void vfs_watch(void);

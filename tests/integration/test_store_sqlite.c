@@ -486,7 +486,7 @@ START_TEST(failed_checkpoint_is_repeated_and_loses_nothing)
     memset(filler, 'c', sizeof(filler));
     vfs_fail(VFS_SYNC, ".db", 0, 1, SQLITE_IOERR_FSYNC);
     int64_t id = 0;
-    while (vfs_failed() == 0) { /* 17 pages each; a checkpoint is due after 4000 */
+    while (vfs_failed() == 0) { /* 17 pages each; a checkpoint is due after 1000 */
         ck_assert_int_lt(id, 2000);
         insert_large(&job, id++);
         job_await(&job);
@@ -501,6 +501,29 @@ START_TEST(failed_checkpoint_is_repeated_and_loses_nothing)
     fixture_close_store();
     assert_intact(f.path);
     ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t"), id);
+}
+END_TEST
+
+/* 17 pages each, which SQLite writes by 34 calls. */
+START_TEST(pages_of_a_commit_reach_the_log_by_few_writes)
+{
+    struct job jobs[8];
+    memset(filler, 'w', sizeof(filler));
+    insert_large(&jobs[0], 0); /* begins the log */
+    job_await(&jobs[0]);
+    vfs_fail(VFS_WRITE, "-wal", 0, 0, 0);
+    insert_large(&jobs[0], 1);
+    job_await(&jobs[0]);
+    ck_assert_uint_eq(vfs_seen(), 1);
+    f.done = 0;
+    for (int i = 0; i < 8; i++) { /* more than is gathered at once */
+        insert_large(&jobs[i], 10 + i);
+    }
+    jobs_await(8);
+    ck_assert_uint_le(vfs_seen(), 1 + 8);
+    fixture_close_store();
+    assert_intact(f.path);
+    ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t WHERE length(s) = 65536"), 10);
 }
 END_TEST
 
@@ -827,6 +850,7 @@ static TCase *disk_tests(void)
     TEST(disk_that_stays_broken_acknowledges_nothing);
     TEST(failure_of_any_one_call_loses_nothing);
     TEST(failed_checkpoint_is_repeated_and_loses_nothing);
+    TEST(pages_of_a_commit_reach_the_log_by_few_writes);
     return tcase;
 }
 

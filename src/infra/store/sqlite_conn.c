@@ -1,5 +1,7 @@
 #include "store/sqlite_conn.h"
 
+#include "store/sqlite_log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -279,7 +281,8 @@ enum ad_err store_conn_open(struct store_conn *c, struct ad_errinfo *info)
                 (c->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     c->suspect = false;
     c->log_pages = c->log_pages_at_checkpoint = 0;
-    int rc = sqlite3_open_v2(c->file->path, &c->db, flags, NULL);
+    const char *vfs = c->read_only ? NULL : STORE_LOG_VFS;
+    int rc = sqlite3_open_v2(c->file->path, &c->db, flags, vfs);
     if (!c->db) {
         return ad_fail(info, AD_ERR_NOMEM, "no memory");
     }

@@ -1,5 +1,6 @@
 /* One SQLite connection: how it is set up, its transactions and what SQLite's codes mean to us
- * (sqlite_conn.c); its prepared statements, a request's steps, values and rows (sqlite_steps.c).
+ * (sqlite_conn.c); its prepared statements, a request's steps, values and rows (sqlite_steps.c); how
+ * the writer's log is written (sqlite_log.c).
  * Used by one thread at a time; starts none. */
 #ifndef AD_INFRA_STORE_SQLITE_CONN_H
 #define AD_INFRA_STORE_SQLITE_CONN_H

@@ -5,6 +5,7 @@
 #include "loop/uv_private.h"
 #include "store/sqlite_conn.h"
 #include "store/sqlite_group.h"
+#include "store/sqlite_log.h"
 
 #include <stdatomic.h>
 
@@ -444,6 +445,7 @@ static enum ad_err start_threads(struct store_sqlite *s, struct ad_errinfo *info
 static void configure_library(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    store_log_register();
 }
 
 static void init(struct store_sqlite *s)

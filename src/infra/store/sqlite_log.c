@@ -1,0 +1,167 @@
+#include "store/sqlite_log.h"
+
+#include "base/attr.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Some thirty pages: a larger one saves no more calls worth counting. */
+#define GATHER_BYTES ((size_t)128 << 10)
+
+struct log_file {
+    sqlite3_file base;
+    sqlite3_int64 at; /* where bytes[0] belongs */
+    size_t n;
+    uint8_t *bytes;      /* GATHER_BYTES; allocated with the first write */
+    sqlite3_file *below; /* behind this one, in the same allocation */
+};
+
+static struct log_file *log_of(sqlite3_file *f)
+{
+    return (struct log_file *)(void *)f;
+}
+
+static sqlite3_file *below(sqlite3_file *f)
+{
+    return log_of(f)->below;
+}
+
+/* What fails is not tried again: SQLite takes the transaction back, and writes its pages anew. */
+static int flush(sqlite3_file *f)
+{
+    struct log_file *l = log_of(f);
+    size_t n = l->n;
+    l->n = 0;
+    return n ? l->below->pMethods->xWrite(l->below, l->bytes, (int)n, l->at) : SQLITE_OK;
+}
+
+static int log_write(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at)
+{
+    struct log_file *l = log_of(f);
+    size_t len = (size_t)n;
+    bool follows = l->n > 0 && at == l->at + (sqlite3_int64)l->n && len <= GATHER_BYTES - l->n;
+    int rc = follows ? SQLITE_OK : flush(f);
+    if (!l->bytes) {
+        l->bytes = sqlite3_malloc64(GATHER_BYTES);
+    }
+    if (rc || !l->bytes || len > GATHER_BYTES) {
+        return rc ? rc : l->below->pMethods->xWrite(l->below, bytes, n, at);
+    }
+    if (!follows) {
+        l->at = at;
+    }
+    memcpy(l->bytes + l->n, bytes, len);
+    l->n += len;
+    return SQLITE_OK;
+}
+
+static int log_close(sqlite3_file *f)
+{
+    int rc = flush(f);
+    int closed = below(f)->pMethods->xClose(below(f));
+    sqlite3_free(log_of(f)->bytes);
+    return rc ? rc : closed;
+}
+
+static int log_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
+{
+    int rc = flush(f);
+    return rc ? rc : below(f)->pMethods->xRead(below(f), to, n, at);
+}
+
+static int log_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    int rc = flush(f);
+    return rc ? rc : below(f)->pMethods->xTruncate(below(f), size);
+}
+
+static int log_sync(sqlite3_file *f, int flags)
+{
+    int rc = flush(f);
+    return rc ? rc : below(f)->pMethods->xSync(below(f), flags);
+}
+
+static int log_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    int rc = flush(f);
+    return rc ? rc : below(f)->pMethods->xFileSize(below(f), size);
+}
+
+static int log_lock(sqlite3_file *f, int level)
+{
+    return below(f)->pMethods->xLock(below(f), level);
+}
+
+static int log_unlock(sqlite3_file *f, int level)
+{
+    return below(f)->pMethods->xUnlock(below(f), level);
+}
+
+static int log_reserved(sqlite3_file *f, int *out)
+{
+    return below(f)->pMethods->xCheckReservedLock(below(f), out);
+}
+
+static int log_control(sqlite3_file *f, int op, void *arg)
+{
+    return below(f)->pMethods->xFileControl(below(f), op, arg);
+}
+
+static int log_sector(sqlite3_file *f)
+{
+    return below(f)->pMethods->xSectorSize(below(f));
+}
+
+static int log_device(sqlite3_file *f)
+{
+    return below(f)->pMethods->xDeviceCharacteristics(below(f));
+}
+
+static const sqlite3_io_methods log_methods = {
+    .iVersion = 1,
+    .xClose = log_close,
+    .xRead = log_read,
+    .xWrite = log_write,
+    .xTruncate = log_truncate,
+    .xSync = log_sync,
+    .xFileSize = log_size,
+    .xLock = log_lock,
+    .xUnlock = log_unlock,
+    .xCheckReservedLock = log_reserved,
+    .xFileControl = log_control,
+    .xSectorSize = log_sector,
+    .xDeviceCharacteristics = log_device,
+};
+
+static sqlite3_vfs vfs, *under;
+
+static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *flags_out)
+{
+    (void)v;
+    if (!(flags & SQLITE_OPEN_WAL)) {
+        return under->xOpen(under, name, f, flags, flags_out);
+    }
+    struct log_file *l = log_of(f);
+    *l = (struct log_file){ .below = (sqlite3_file *)(void *)(l + 1) };
+    int rc = under->xOpen(under, name, l->below, flags, flags_out);
+    l->base.pMethods = rc ? NULL : &log_methods;
+    return rc;
+}
+
+void store_log_register(void)
+{
+    sqlite3_vfs *now = sqlite3_vfs_find(NULL);
+    if (!now || now == under) {
+        return;
+    }
+    sqlite3_vfs_unregister(&vfs);
+    under = now;
+    vfs = *under;
+    vfs.zName = STORE_LOG_VFS;
+    vfs.pNext = NULL;
+    vfs.szOsFile += (int)sizeof(struct log_file);
+    vfs.xOpen = vfs_open;
+    AD_IGNORE(sqlite3_vfs_register(&vfs, 0), "then opening fails: there is no such VFS");
+}
