@@ -293,10 +293,8 @@ static const struct scope {
     { "scope user_management", "user_management:read", "user_management:read-write",
       "workspace members, and tasks", false },
 };
-static const struct scope webhook_scope = {
-    "scope webhook", NULL, "webhook:read-write",
-    "our own webhook: it is neither made nor watched nor healed", false
-};
+static const struct scope webhook_scope = { "scope webhook", NULL, "webhook:read-write",
+                                            "webhook of our own, made, watched and healed", false };
 
 static bool has_scope(const struct probe *p, const char *scope)
 {
@@ -328,12 +326,14 @@ static void judge_scopes(struct probe *p)
 
 /* --- Our webhook ------------------------------------------------------------------------------ */
 
-static bool is_ours(struct ad_str target, const char *public_url)
+static bool is_ours(struct ad_str target, struct ad_str public_url)
 {
-    char receiver[512];
-    int n = snprintf(receiver, sizeof(receiver), "%s" AD_WEBHOOK_PATH, public_url);
-    struct ad_str base = ad_str_n(receiver, (size_t)n);
-    return ad_str_starts(target, base) && (target.n == base.n || target.p[base.n] == '/');
+    struct ad_str path = AD_STR(AD_WEBHOOK_PATH);
+    if (!ad_str_starts(target, public_url)) {
+        return false;
+    }
+    struct ad_str rest = ad_str_n(target.p + public_url.n, target.n - public_url.n);
+    return ad_str_starts(rest, path) && (rest.n == path.n || rest.p[path.n] == '/');
 }
 
 static void judge_webhook(struct probe *p, const struct ad_json *webhook)
@@ -351,8 +351,9 @@ static void judge_webhook(struct probe *p, const struct ad_json *webhook)
 /* True: one of ours was on this page. */
 static bool find_webhook(struct probe *p)
 {
+    struct ad_str public_url = ad_str_c(p->d->config->public_url);
     AD_JSON_FOREACH (w, ad_json_get(p->doc, "data")) {
-        if (is_ours(ad_json_str(ad_json_get(w, "target_url")), p->d->config->public_url)) {
+        if (is_ours(ad_json_str(ad_json_get(w, "target_url")), public_url)) {
             judge_webhook(p, w);
             return true;
         }
