@@ -303,9 +303,7 @@ static void table_free(void *ctx, struct ad_map_node *node)
 {
     struct ad_mirror *m = ctx;
     struct ad_mirror_table *t = ad_container_of(node, struct ad_mirror_table, node);
-    for (struct ad_list *l = ad_list_pop(&t->unchanged); l; l = ad_list_pop(&t->unchanged)) {
-        ad_free(ad_container_of(l, struct ad_unchanged, link));
-    }
+    ad__late_forget(t);
     ad__shape_drop(t->shape, m->o.store);
     ad__backfill_free(t->backfill);
     ad_map_remove(&m->tables, node);

@@ -7,7 +7,9 @@
  *   mirror_table.c   bringing table and views to that shape
  *   mirror_backfill.c  and the rows that were there before
  *   mirror_describe.c  all of that for people
- *   mirror_apply.c   answers and deletes into rows
+ *   mirror_apply.c   answers and deletes into rows; with mirror_answer.c, mirror_late.c and
+ *                    mirror_chunk.c, of which mirror_apply_private.h tells
+ *   mirror_settle.c  events settled with no row
  *   mirror.c         open, close, the queue of operations, reads */
 #ifndef AD_ATTIO_MIRROR_PRIVATE_H
 #define AD_ATTIO_MIRROR_PRIVATE_H
@@ -148,17 +150,6 @@ AD_MUST_CHECK enum ad_err ad__slot_values(const struct ad_shape *shape, const st
 
 /* --- Table --- */
 
-/* Records that an answer showed unchanged. */
-struct ad_unchanged {
-    struct ad_list link; /* table->unchanged */
-    struct ad_list aged; /* mirror->unchanged */
-    struct ad_mirror_table *table;
-    int64_t version, accurate_ns;
-    uint64_t at_ms;
-    size_t n;
-    uint8_t ids[][16];
-};
-
 struct ad_mirror_work;
 
 struct ad_mirror_table {
@@ -208,6 +199,9 @@ AD_MUST_CHECK enum ad_err ad__work_submit(struct ad_mirror *m, const struct ad_o
 void ad__work_again(struct ad_mirror_work *w);
 /* The running work is over. Calls the user: nothing may follow. */
 void ad__work_end(struct ad_mirror_work *w, enum ad_err err, const struct ad_errinfo *info);
+
+/* What late answers to this table would be held against (mirror_late.c). */
+void ad__late_forget(struct ad_mirror_table *t);
 
 /* --- Backfill --- */
 
