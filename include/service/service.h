@@ -72,7 +72,7 @@ AD_MUST_CHECK enum ad_err ad_service_handler(struct ad_service *s, const struct 
 /* After the registry is sealed and the loop is about to run: dispatch begins; identity, schema,
  * webhook and first sync come up in the background and are retried (nothing of that when the
  * client is disabled: webhooks are stored, handlers that need Attio wait, the others run). */
-AD_MUST_CHECK enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info);
+void ad_service_start(struct ad_service *s);
 /* True when coming up is over, or there is nothing to come up for (switched off). Until then *err is
  * why its last try failed, AD_OK when none has, and *detail says it in words, valid until the next
  * try. */

@@ -157,7 +157,11 @@ enum ad_err ad__app_open_listeners(struct ad_app *a, struct ad_errinfo *info)
 
 enum ad_err ad__app_open_work(struct ad_app *a, struct ad_errinfo *info)
 {
-    return a->offline && !a->attio ? AD_OK : ad_service_start(a->service, info);
+    (void)info;
+    if (!a->offline || a->attio) {
+        ad_service_start(a->service);
+    }
+    return AD_OK;
 }
 
 void ad_app_adopt(struct ad_app *a, struct ad_stream *stream)

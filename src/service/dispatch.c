@@ -68,7 +68,7 @@ static struct handler_state *handler_get(struct ad_dispatch *d, const struct ad_
             return &d->handlers[i];
         }
     }
-    AD_ASSERT(d->handlers_n < HANDLERS_MAX); /* ad_service_handler refuses more */
+    AD_ASSERT(d->handlers_n < AD__HANDLERS_MAX); /* ad_service_handler refuses more */
     struct handler_state *hs = &d->handlers[d->handlers_n++];
     *hs = (struct handler_state){
         .d = d,
@@ -297,8 +297,8 @@ static bool take(struct ad_dispatch *d, const struct ad_event *e, const struct a
     if (d->held.count >= d->o.window_max) {
         return false;
     }
-    const struct ad_handler *list[HANDLERS_MAX];
-    size_t n = ad_registry_handlers(d->o.registry, e->type, list, HANDLERS_MAX);
+    const struct ad_handler *list[AD__HANDLERS_MAX];
+    size_t n = ad_registry_handlers(d->o.registry, e->type, list, AD__HANDLERS_MAX);
     if (d->without_attio && all_need_attio(list, n)) {
         return true; /* it stays in SQL, and is no concern of ours */
     }

@@ -23,6 +23,9 @@
 #include "base/registry.h"
 #include "base/timer.h"
 
+/* Of a process: as many as ad_service_handler takes. */
+#define AD__HANDLERS_MAX 64
+
 struct ad_dispatch;
 
 struct ad_dispatch_opts {

@@ -18,7 +18,6 @@
 #define CHECK_RETRY_MS 1000
 /* One settle is one UPDATE over a JSON array; more wait for the next. */
 #define SETTLE_MAX 5000
-#define HANDLERS_MAX 64
 #define RETRY_CAP_MS 3600000u
 /* A settle that failed (database locked or full) is tried again after this; the events stay held
  * meanwhile. */
@@ -100,7 +99,7 @@ struct handler_state {
 struct ad_dispatch {
     struct ad_dispatch_opts o;
     struct ad_rand rand;
-    struct handler_state handlers[HANDLERS_MAX]; /* in order of first sight */
+    struct handler_state handlers[AD__HANDLERS_MAX]; /* in order of first sight */
     size_t handlers_n;
     struct ad_map held;
     struct ad_list to_settle, in_settle;

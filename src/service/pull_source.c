@@ -347,7 +347,6 @@ static void on_schema(struct ad_schema_wait *wait)
     ad_log(AD_LOG_WARN, "collection_gone", AD_KS("object", s->object->slug),
            AD_KI("ids", s->gathering.count), AD_KC("effect", "their events are done"));
     s->pull->c_gone->v += s->gathering.count;
-    ad__source_flight_clear(s);
     while (!ad_list_empty(&s->waiting)) {
         struct want *w = ad_container_of(s->waiting.next, struct want, link);
         ad_map_remove(&s->gathering, &w->node);

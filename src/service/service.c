@@ -53,7 +53,6 @@ enum ad_err ad_service_handler(struct ad_service *s, const struct ad_handler *h,
 /* ---- open -------------------------------------------------------------------------------- */
 
 /* Where api receives (api/webhook.c) and Attio is told to send. */
-
 static enum ad_err receiver_url(struct ad_service *s)
 {
     if (!s->o.public_url) {
@@ -224,20 +223,16 @@ static void start_without_attio(struct ad_service *s)
     }
 }
 
-enum ad_err ad_service_start(struct ad_service *s, struct ad_errinfo *info)
+void ad_service_start(struct ad_service *s)
 {
-    (void)info;
     if (s->o.offline) {
         ad__bringup_start(s->bringup);
-        return AD_OK;
-    }
-    if (!ad_client_enabled(s->o.client)) {
+    } else if (!ad_client_enabled(s->o.client)) {
         start_without_attio(s);
-        return AD_OK;
+    } else {
+        ad__sync_load(s->sync);
+        ad__bringup_start(s->bringup);
     }
-    ad__sync_load(s->sync);
-    ad__bringup_start(s->bringup);
-    return AD_OK;
 }
 
 void ad_service_drain(struct ad_service *s)

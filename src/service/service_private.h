@@ -17,8 +17,6 @@
 #include "pull.h"
 #include "service/service.h"
 
-#define AD__HANDLERS_MAX 64
-
 struct ad_sync;
 struct ad_bringup;
 struct ad_schema_watch;
@@ -77,7 +75,8 @@ AD_MUST_CHECK enum ad_err ad__watch_open(struct ad_service *s, struct ad_watch *
 /* When bringup is over. */
 void ad__watch_start(struct ad_watch *w);
 void ad__watch_close(struct ad_watch *w, void (*done)(void *ctx), void *ctx);
-/* What came of an ensure or rotate of somebody else. */
+/* What came of an ensure or rotate of somebody else. This one and the next not once the service is
+ * closing: the watch does not wait for the questions that are under way. */
 void ad__watch_saw(struct ad_watch *w, const struct ad_account_op *op);
 /* Somebody noted a gap. */
 void ad__watch_look(struct ad_watch *w);

@@ -57,7 +57,8 @@ static void finish_close(struct ad_watch *w)
     done(ctx);
 }
 
-static bool is_closing(struct ad_watch *w)
+/* True: nothing may follow. */
+static bool maybe_closed(struct ad_watch *w)
 {
     if (w->done && !w->asking && !w->looking) {
         finish_close(w);
@@ -124,7 +125,7 @@ static void on_looked(struct ad_gap *g)
 {
     struct ad_watch *w = g->data;
     w->looking = false;
-    if (is_closing(w)) {
+    if (maybe_closed(w)) {
         return;
     }
     if (g->err) {
@@ -205,7 +206,7 @@ static void on_ensured(struct ad_account_op *op)
 {
     struct ad_watch *w = op->data;
     w->asking = false;
-    if (is_closing(w)) {
+    if (maybe_closed(w)) {
         return;
     }
     if (op->err) {
@@ -326,5 +327,5 @@ void ad__watch_close(struct ad_watch *w, void (*done)(void *ctx), void *ctx)
     ad_timer_stop(w->s->o.timers, &w->timer);
     w->done = done;
     w->done_ctx = ctx;
-    (void)is_closing(w);
+    (void)maybe_closed(w);
 }

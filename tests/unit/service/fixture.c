@@ -463,7 +463,7 @@ void service_fixture_start(struct service_fixture *s)
         must(ad_service_handler(s->service, s->handler, &info), &info);
     }
     must(ad_registry_seal(s->registry, &info), &info);
-    must(ad_service_start(s->service, &info), &info);
+    ad_service_start(s->service);
 }
 
 static bool is_up(void *ctx)
