@@ -1,4 +1,5 @@
 #include "attio/version.h"
+#include "base/json_write.h"
 #include "service/backup.h"
 #include "service_private.h"
 
@@ -22,17 +23,30 @@ static void end(struct work *k, enum ad_err err, const struct ad_errinfo *info)
     ad__question_end(s);
 }
 
+static enum ad_err write_gap(struct ad_buf *out)
+{
+    struct ad_json_writer w;
+    ad_json_write_init(&w, out);
+    ad_json_obj(&w);
+    ad_json_f_cstr(&w, "gap", why);
+    ad_json_end(&w);
+    return ad_json_write_done(&w);
+}
+
 /* Durable: from here on a crash costs nothing. */
 static void on_noted(struct ad_gap *g)
 {
     struct work *k = g->data;
     struct ad_service *s = k->s;
-    if (!g->err) {
+    enum ad_err err = g->err;
+    if (!err) {
         ad_log(AD_LOG_WARN, "restored", AD_KC("effect", "everything will be synced"));
-        ad_buf_put(k->q->out, AD_STR("{\"gap\":\"the database was restored from a backup\"}"));
-        ad__watch_look(s->watch);
+        err = write_gap(k->q->out);
+        if (!s->closing) { /* else the next start finds it */
+            ad__watch_look(s->watch);
+        }
     }
-    end(k, g->err, &g->info);
+    end(k, err, &g->info);
 }
 
 static void on_leapt(struct ad_versions_leap *leap)

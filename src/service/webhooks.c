@@ -17,7 +17,9 @@ static void on_answer(struct ad_account_op *op)
     w->q.info = op->info;
     w->q.info.code = w->q.err;
     struct ad_service *s = k->s;
-    ad__watch_saw(s->watch, op);
+    if (!s->closing) {
+        ad__watch_saw(s->watch, op);
+    }
     ad_free(k);
     w->q.cb(&w->q);
     ad__question_end(s);

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "service/backup.h"
 #include "service/describe.h"
 #include "service/service_private.h"
 
@@ -295,6 +296,45 @@ START_TEST(while_closing_no_question_begins_and_those_under_way_are_answered)
 }
 END_TEST
 
+static bool store_is_idle(void *ctx)
+{
+    (void)ctx;
+    return ad_store_pending(s.f.store) == 0;
+}
+
+START_TEST(what_is_asked_of_the_webhook_ends_while_closing)
+{
+    bool closed = false;
+    s.opts.public_url = "https://hooks.example.com";
+    service_fixture_up(&s);
+    fault_add(&s, "/v2/webhooks", UINT_MAX, 500)->act = ACT_HANG;
+    struct ad_webhooks_query w = { .q = question() };
+    ck_assert_int_eq(ad_service_webhooks_ensure(s.service, &w), AD_OK);
+    world_until(&s.f.w, store_is_idle, NULL); /* nobody waits for anything but Attio */
+    ck_assert(!answered);
+    ad_service_close(s.service, on_closed, &closed);
+    pass_until(&s, is_answered, NULL);
+    ck_assert_int_eq(w.q.err, AD_ERR_CANCELED);
+    world_until_true(&s.f.w, &closed);
+    service_fixture_closed(&s);
+}
+END_TEST
+
+START_TEST(a_restored_database_is_noted_also_while_closing)
+{
+    bool closed = false;
+    service_fixture_up(&s);
+    struct ad_service_query q = question();
+    ck_assert_int_eq(ad_service_restored(s.service, &q), AD_OK);
+    ck_assert(!answered);
+    ad_service_close(s.service, on_closed, &closed);
+    pass_until(&s, is_answered, NULL);
+    ck_assert_int_eq(q.err, AD_OK);
+    world_until_true(&s.f.w, &closed);
+    service_fixture_closed(&s);
+}
+END_TEST
+
 /* ---- the schema -------------------------------------------------------------------------- */
 
 START_TEST(the_schema_is_described_also_while_closing)
@@ -391,6 +431,8 @@ static Suite *service_suite(void)
         readiness_follows_the_database_and_shutdown_only,
         status_counts_what_is_mirrored_and_answers_later,
         while_closing_no_question_begins_and_those_under_way_are_answered,
+        what_is_asked_of_the_webhook_ends_while_closing,
+        a_restored_database_is_noted_also_while_closing,
         the_schema_is_described_also_while_closing,
         attribute_events_refresh_the_schema_and_few_refreshes_answer_many,
         attribute_event_is_tried_again_and_close_while_it_waits_leaves_it,
