@@ -138,6 +138,18 @@ void ad_cli_complain(const char *fmt, ...)
     va_end(ap);
 }
 
+int ad_cli_print_json(enum ad_err err, struct ad_buf *b)
+{
+    struct ad_str s = ad_buf_str(b);
+    if (err) {
+        ad_cli_complain("cannot write the answer: %s", ad_err_text(err));
+    } else {
+        (void)printf("%.*s%s", AD_FMT(s), ad_str_ends(s, AD_STR("\n")) ? "" : "\n");
+    }
+    ad_buf_fini(b);
+    return err ? AD_EXIT_FAILED : AD_EXIT_OK;
+}
+
 static void print_options(const struct ad_cli_option *o)
 {
     for (; o->name; o++) {

@@ -61,6 +61,9 @@ int ad_cli_main(int argc, char *const *argv, char *const *variables);
 int ad_cli_parse(int argc, char *const *argv, struct ad_cli *cli);
 /* "attiod: ..." to stderr. */
 void ad_cli_complain(const char *fmt, ...) AD_PRINTF(1, 2);
+/* Prints the document that was written into `b`, as lines, and frees it; `err` is what the writer said
+ * in the end. AD_EXIT_OK; or AD_EXIT_FAILED after a complaint. */
+int ad_cli_print_json(enum ad_err err, struct ad_buf *b);
 /* Loads the configuration that the command line asks for. Prints what is wrong and returns
  * AD_EXIT_CONFIG, or AD_EXIT_OK. ad_config_fini is owed in both cases. */
 int ad_cli_config(const struct ad_cli *cli, bool serve, struct ad_config *c);

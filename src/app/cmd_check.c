@@ -130,12 +130,7 @@ static int print_json(struct ad_config *c, bool values)
         write_values(&w, c);
     }
     ad_json_end(&w);
-    enum ad_err err = ad_json_write_done(&w);
-    if (!err) {
-        (void)printf("%.*s", AD_FMT(ad_buf_str(&b))); /* pretty JSON ends its last line */
-    }
-    ad_buf_fini(&b);
-    return err ? AD_EXIT_FAILED : AD_EXIT_OK;
+    return ad_cli_print_json(ad_json_write_done(&w), &b);
 }
 
 static void print_values(struct ad_config *c)

@@ -59,14 +59,8 @@ static int print_json(const struct ad_doctor *d)
     }
     ad_json_end(&w);
     ad_json_end(&w);
-    enum ad_err err = ad_json_write_done(&w);
-    if (err) {
-        ad_cli_complain("cannot write the findings: %s", ad_err_text(err));
-    } else {
-        (void)printf("%.*s", AD_FMT(ad_buf_str(&b))); /* pretty JSON ends its last line */
-    }
-    ad_buf_fini(&b);
-    return err ? AD_EXIT_FAILED : (int)d->exit;
+    int code = ad_cli_print_json(ad_json_write_done(&w), &b);
+    return code ? code : (int)d->exit;
 }
 
 static int print_text(const struct ad_doctor *d)

@@ -100,14 +100,7 @@ static int print_json(const struct ad_json *data, bool plan)
 {
     struct ad_buf b;
     ad_buf_init(&b, OUT_MAX);
-    enum ad_err err = write_json(data, plan, &b);
-    if (err) {
-        ad_cli_complain("cannot write the answer: %s", ad_err_text(err));
-    } else {
-        (void)printf("%.*s\n", AD_FMT(ad_buf_str(&b)));
-    }
-    ad_buf_fini(&b);
-    return err ? AD_EXIT_FAILED : AD_EXIT_OK;
+    return ad_cli_print_json(write_json(data, plan, &b), &b);
 }
 
 /* Without a server a plan begins with Attio's schema of now; with one, it has that already. */

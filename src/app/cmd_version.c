@@ -33,12 +33,7 @@ static int print_json(const struct ad_library *all, size_t n)
     }
     ad_json_end(&w);
     ad_json_end(&w);
-    enum ad_err err = ad_json_write_done(&w);
-    if (!err) {
-        (void)printf("%.*s\n", AD_FMT(ad_buf_str(&b)));
-    }
-    ad_buf_fini(&b);
-    return err ? AD_EXIT_FAILED : AD_EXIT_OK;
+    return ad_cli_print_json(ad_json_write_done(&w), &b);
 }
 
 int ad_cmd_version(const struct ad_cli *cli)
