@@ -397,6 +397,40 @@ START_TEST(ingest_overtakes_bulk)
 }
 END_TEST
 
+/* One of forty that share a commit fails of its second statement: among those that
+ * the group begins with, among those that join, as the last; of a constraint, of SQL that is wrong. */
+START_TEST(bulk_that_fails_in_a_group_costs_its_neighbours_nothing)
+{
+    static const unsigned places[] = { 0, 3, 30, 39 };
+    static const struct ad_sql wrong = SQL("INSERT INTO nowhere (id, n) VALUES ($1, $2)");
+    unsigned bad = places[_i / 2];
+    bool conflicts = _i % 2;
+    f.opts.bulk_max = 10;
+    fixture_open_store();
+    run_sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT, s TEXT); INSERT INTO t (id) VALUES (0)");
+    uint64_t before = counter("attiod_store_commits_total", NULL);
+    for (unsigned i = 0; i < 40; i++) {
+        job_init(&many[i], AD_STORE_BULK);
+        STEP(&many[i], &insert_sql, AD_V_I64(2 * i + 1), AD_V_I64(i));
+        STEP(&many[i], i != bad || conflicts ? &insert_sql : &wrong,
+             AD_V_I64(i != bad ? 2 * i + 2 : 0), AD_V_I64(i));
+        job_write(&many[i]);
+    }
+    jobs_await(40);
+    for (unsigned i = 0; i < 40; i++) {
+        enum ad_err want = i != bad ? AD_OK : conflicts ? AD_ERR_CONFLICT : AD_ERR_INTERNAL;
+        ck_assert_msg(many[i].req.err == want, "%u: %s", i, many[i].req.info.msg);
+        ck_assert_uint_eq(many[i].place, i + 1);
+        ck_assert_int_eq(many[i].steps[1].changes, i != bad);
+    }
+    ck_assert_int_eq(rows_of_t(), 1 + 2 * 39);
+    ck_assert_int_eq(
+        ask_i64("SELECT count(*) FROM t WHERE id > 0 AND n * 2 + 2 - id NOT IN (0, 1)"), 0);
+    ck_assert_uint_eq(counter("attiod_store_commits_total", NULL) - before, 1);
+}
+END_TEST
+
 START_TEST(bulk_request_larger_than_the_bound_gets_its_turn)
 {
     f.opts.bulk_max = 2;
@@ -957,6 +991,7 @@ static TCase *bare_tests(void)
     TCase *tcase = tcase_create("bare");
     tcase_add_checked_fixture(tcase, setup_bare, teardown);
     TEST(ingest_overtakes_bulk);
+    tcase_add_loop_test(tcase, bulk_that_fails_in_a_group_costs_its_neighbours_nothing, 0, 8);
     TEST(bulk_request_larger_than_the_bound_gets_its_turn);
     TEST(flood_of_ingest_starves_nobody);
     TEST(long_read_is_interrupted);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -338,6 +339,77 @@ static unsigned fill(enum ad_err wanted)
     ck_abort_msg("it never was full");
     return 0;
 }
+
+/* A statement that holds the writer up in the middle of a group: gate() gives 0 when it may. */
+static sem_t gate_reached, gate_open;
+
+static void gate(sqlite3_context *c, int n, sqlite3_value **values)
+{
+    (void)n;
+    (void)values;
+    sem_post(&gate_reached);
+    sem_wait(&gate_open);
+    sqlite3_result_int(c, 0);
+}
+
+static int add_gate(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+{
+    (void)error;
+    (void)api;
+    return sqlite3_create_function_v2(db, "gate", 0, SQLITE_UTF8, NULL, gate, NULL, NULL, NULL);
+}
+
+static bool gate_is_reached(void *ctx)
+{
+    (void)ctx;
+    return sem_trywait(&gate_reached) == 0;
+}
+
+enum { PAGE = 100, BULK_MAX = 10 };
+
+/* Of a hundred chunks that would share a commit, one is being written when a delivery arrives: `at`
+ * is among those that the group began with, or that joined it. */
+static void deliver_into_a_group(unsigned at)
+{
+    static const struct ad_sql gated = SQL("INSERT INTO t (id, n) VALUES ($1, gate() + $2)");
+    static struct job page[PAGE];
+    f.opts.bulk_max = BULK_MAX;
+    ck_assert_int_eq(sem_init(&gate_reached, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&gate_open, 0, 0), 0);
+    ck_assert_int_eq(sqlite3_auto_extension((void (*)(void))add_gate), SQLITE_OK);
+    fixture_open_store();
+    run_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n BIGINT, s TEXT)");
+    uint64_t before = counter("attiod_store_commits_total", NULL);
+    for (unsigned i = 0; i < PAGE; i++) {
+        job_init(&page[i], AD_STORE_BULK);
+        STEP(&page[i], i == at ? &gated : &insert_sql, AD_V_I64(i), AD_V_I64(0));
+        job_write(&page[i]);
+    }
+    world_until(&f.w, gate_is_reached, NULL);
+    struct job delivery;
+    job_insert(&delivery, AD_STORE_INGEST, PAGE, 0);
+    world_settle(&f.w);
+    ck_assert_uint_eq(f.done, 0);
+    sem_post(&gate_open);
+    jobs_await(PAGE + 1);
+    unsigned first = at < BULK_MAX ? BULK_MAX : at + 1; /* all that it waited for */
+    ck_assert_int_eq(delivery.req.err, AD_OK);
+    ck_assert_uint_eq(delivery.place, first + 1);
+    for (unsigned i = 0; i < PAGE; i++) {
+        ck_assert_int_eq(page[i].req.err, AD_OK);
+        ck_assert_uint_eq(page[i].place, i < first ? i + 1 : i + 2);
+    }
+    ck_assert_int_eq(rows_of_t(), PAGE + 1);
+    /* What was begun; the delivery, with as much as a group begins with; the rest. */
+    ck_assert_uint_eq(counter("attiod_store_commits_total", NULL) - before, 3);
+}
+
+START_TEST(a_delivery_ends_the_group_of_chunks_that_it_meets)
+{
+    static const unsigned places[] = { 0, BULK_MAX - 1, BULK_MAX, 30 };
+    deliver_into_a_group(places[_i]);
+}
+END_TEST
 
 START_TEST(full_database_fails_the_group_and_recovers)
 {
@@ -837,6 +909,7 @@ static TCase *bare_tests(void)
     TEST(damaged_file_is_refused_by_name);
     TEST(file_that_is_no_database_is_refused);
     TEST(nothing_is_written_into_a_file_found_damaged_while_running);
+    tcase_add_loop_test(tcase, a_delivery_ends_the_group_of_chunks_that_it_meets, 0, 4);
     TEST(full_disk_fails_the_group_and_recovers);
     TEST(kill_in_flight_keeps_what_was_acknowledged);
     return tcase;

@@ -67,6 +67,9 @@ ban free-callback "$ours" '\(\s*\w+_cb\s*\)\s*free\b|,\s*free\s*[,)]' \
 ban printf '^src/(base|infra|attio|service|api|handlers)/' \
     "$call(v?f?printf|f?puts|f?putc|putchar|perror)\s*\(" \
     "what is not logged through base/log.h is not redacted"
+ban secret-compare '^src/(attio/webhook|attio/client_change|app/tokens|infra/crypto)\.c$' \
+    "$call(memcmp|bcmp|strn?(case)?cmp)\s*\(" \
+    "ends at the first difference and so tells how much was right: ad_equal_constant_time"
 ban assert "$product" "$call"'assert\s*\(' \
     "vanishes with NDEBUG: AD_ASSERT does not"
 ban libuv "$not_infra" '\buv_\w+|<uv\.h>' "libuv is infra's"

@@ -2,9 +2,13 @@
 #include "infra/net.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -484,6 +488,104 @@ static void close_silent(void)
     close(silent_fd);
 }
 
+/* The system's resolver, which libuv calls on a thread of its own: it may be told to hang. */
+static atomic_bool resolver_hangs;
+static sem_t resolver_asked, resolver_may_answer;
+
+int getaddrinfo(const char *restrict node, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (atomic_load(&resolver_hangs)) {
+        sem_post(&resolver_asked);
+        sem_wait(&resolver_may_answer);
+    }
+    return real(node, service, hints, out);
+}
+
+static void resolver_hang(void)
+{
+    ck_assert_int_eq(sem_init(&resolver_asked, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&resolver_may_answer, 0, 0), 0);
+    atomic_store(&resolver_hangs, true);
+}
+
+static void resolver_answer(void)
+{
+    atomic_store(&resolver_hangs, false);
+    sem_post(&resolver_may_answer);
+}
+
+/* To a name that leads where here_as("127.0.0.1") says, while the resolver hangs: tried is the last
+ * address. */
+static void dial_past_the_resolver(struct ad_dial_last *led)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)here.port) };
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *led = (struct ad_dial_last){ .known = true };
+    memcpy(led->address, &sa, sizeof(sa));
+    last = led;
+    resolver_hang();
+    ck_assert_int_eq(dial(here_as("localhost"), 1000), AD_OK);
+    last = NULL;
+    sem_wait(&resolver_asked);
+    world_advance(&w, 500);
+}
+
+START_TEST(connected_at_the_last_address_it_ends_though_the_resolver_answers_later)
+{
+    struct ad_dial_last led;
+    listen_on("127.0.0.1:0", 8);
+    dial_past_the_resolver(&led);
+    expect(AD_OK);
+    memset(&dialed, 0xff, sizeof(dialed)); /* it is the caller's again, and so is the address */
+    memset(&led, 0xff, sizeof(led));
+    resolver_answer();
+}
+END_TEST
+
+START_TEST(cancel_while_the_resolver_is_late_reports_canceled_once)
+{
+    struct ad_dial_last led;
+    open_silent();
+    dial_past_the_resolver(&led);
+    ck_assert_uint_eq(dialed.calls, 0);
+    ad_dial_cancel(&dialed.d);
+    expect(AD_ERR_CANCELED);
+    resolver_answer();
+    close_silent();
+}
+END_TEST
+
+START_TEST(the_deadline_ends_it_while_the_resolver_is_late)
+{
+    struct ad_dial_last led;
+    open_silent();
+    dial_past_the_resolver(&led);
+    world_advance(&w, 499);
+    ck_assert_uint_eq(dialed.calls, 0);
+    world_advance(&w, 1);
+    expect(AD_ERR_TIMEOUT);
+    resolver_answer();
+    close_silent();
+}
+END_TEST
+
+START_TEST(an_answer_while_the_last_address_is_tried_changes_nothing)
+{
+    struct ad_dial_last led;
+    open_silent();
+    dial_past_the_resolver(&led);
+    resolver_answer();
+    world_settle(&w);
+    ck_assert_uint_eq(dialed.calls, 0);
+    ad_dial_cancel(&dialed.d);
+    expect(AD_ERR_CANCELED);
+    close_silent();
+}
+END_TEST
+
 START_TEST(an_address_that_does_not_answer_times_out)
 {
     open_silent();
@@ -603,6 +705,11 @@ static Suite *net_suite(void)
     tcase_add_test(dialing, an_unknown_name_leads_where_it_led_last);
     tcase_add_test(dialing,
                    a_resolver_that_is_late_is_not_waited_for_where_the_last_address_is_known);
+    tcase_add_test(dialing,
+                   connected_at_the_last_address_it_ends_though_the_resolver_answers_later);
+    tcase_add_test(dialing, cancel_while_the_resolver_is_late_reports_canceled_once);
+    tcase_add_test(dialing, the_deadline_ends_it_while_the_resolver_is_late);
+    tcase_add_test(dialing, an_answer_while_the_last_address_is_tried_changes_nothing);
     tcase_add_test(dialing, an_address_that_does_not_answer_times_out);
     tcase_add_test(dialing, cancel_while_connecting_reports_canceled_once);
     tcase_add_test(dialing, cancel_before_the_first_turn_reports_canceled_once);
