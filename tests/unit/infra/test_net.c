@@ -572,20 +572,6 @@ START_TEST(the_deadline_ends_it_while_the_resolver_is_late)
 }
 END_TEST
 
-START_TEST(an_answer_while_the_last_address_is_tried_changes_nothing)
-{
-    struct ad_dial_last led;
-    open_silent();
-    dial_past_the_resolver(&led);
-    resolver_answer();
-    world_settle(&w);
-    ck_assert_uint_eq(dialed.calls, 0);
-    ad_dial_cancel(&dialed.d);
-    expect(AD_ERR_CANCELED);
-    close_silent();
-}
-END_TEST
-
 START_TEST(an_address_that_does_not_answer_times_out)
 {
     open_silent();
@@ -709,7 +695,6 @@ static Suite *net_suite(void)
                    connected_at_the_last_address_it_ends_though_the_resolver_answers_later);
     tcase_add_test(dialing, cancel_while_the_resolver_is_late_reports_canceled_once);
     tcase_add_test(dialing, the_deadline_ends_it_while_the_resolver_is_late);
-    tcase_add_test(dialing, an_answer_while_the_last_address_is_tried_changes_nothing);
     tcase_add_test(dialing, an_address_that_does_not_answer_times_out);
     tcase_add_test(dialing, cancel_while_connecting_reports_canceled_once);
     tcase_add_test(dialing, cancel_before_the_first_turn_reports_canceled_once);
