@@ -1,9 +1,6 @@
 #include "store/sqlite_log.h"
 
-#include "base/attr.h"
-
 #include <sqlite3.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -150,11 +147,11 @@ static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags
     return rc;
 }
 
-void store_log_register(void)
+bool store_log_register(void)
 {
     sqlite3_vfs *now = sqlite3_vfs_find(NULL);
     if (!now || now == under) {
-        return;
+        return now != NULL;
     }
     sqlite3_vfs_unregister(&vfs);
     under = now;
@@ -163,5 +160,5 @@ void store_log_register(void)
     vfs.pNext = NULL;
     vfs.szOsFile += (int)sizeof(struct log_file);
     vfs.xOpen = vfs_open;
-    AD_IGNORE(sqlite3_vfs_register(&vfs, 0), "then opening fails: there is no such VFS");
+    return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
 }

@@ -9,10 +9,14 @@
 #ifndef AD_STORE_SQLITE_LOG_H
 #define AD_STORE_SQLITE_LOG_H
 
+#include "base/attr.h"
+
+#include <stdbool.h>
+
 #define STORE_LOG_VFS "attiod"
 
 /* Puts it over SQLite's default VFS, if it is not there yet. When the default has become another one:
- * not while another thread opens a database. Without memory it is not there, and opening fails. */
-void store_log_register(void);
+ * not while another thread opens a database. False: no memory. */
+AD_MUST_CHECK bool store_log_register(void);
 
 #endif

@@ -442,10 +442,10 @@ static enum ad_err start_threads(struct store_sqlite *s, struct ad_errinfo *info
 
 /* SQLite's statistics take a process-wide lock at each of its allocations. Only possible before its
  * first use in this process; later it is refused, which is as well. */
-static void configure_library(void)
+static bool configure_library(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    store_log_register();
+    return store_log_register();
 }
 
 static void init(struct store_sqlite *s)
@@ -462,8 +462,7 @@ enum ad_err store_sqlite_open(struct ad_loop *loop, const struct ad_store_opts *
                               const struct store_events *events, struct store_sqlite **out,
                               struct ad_errinfo *info)
 {
-    configure_library();
-    struct store_sqlite *s = ad_zalloc(sizeof(*s));
+    struct store_sqlite *s = configure_library() ? ad_zalloc(sizeof(*s)) : NULL;
     if (!s) {
         return ad_fail(info, AD_ERR_NOMEM, "no memory");
     }

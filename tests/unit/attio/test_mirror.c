@@ -4,7 +4,6 @@
 #include "support/run.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* --- Rows --- */
 
@@ -255,51 +254,6 @@ START_TEST(a_page_comes_in_chunks_and_is_counted_as_one)
     free(first);
     free(second);
     free(third);
-}
-END_TEST
-
-static uint64_t cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* What the longest turn took of the thread's own time, while a page of that many was written. */
-static uint64_t longest_turn(int64_t version, unsigned rows)
-{
-    struct ad_mirror_op op = { .bulk = true, .lent = true };
-    bool done;
-    char title[2] = { (char)('a' + version % 26), '\0' };
-    char *page = big_page(rows, title);
-    prepare(&op, version, &done);
-    ck_assert_int_eq(ad_mirror_apply(m, &op, ad_str_c(page)), AD_OK);
-    uint64_t longest = 0;
-    while (!done) {
-        uint64_t begun = cpu_us();
-        ad_loop_turn(f.w.loop, 10);
-        uint64_t took = cpu_us() - begun;
-        longest = took > longest ? took : longest;
-    }
-    ck_assert_uint_eq(op.created + op.updated, rows);
-    free(page);
-    return longest;
-}
-
-/* After a hundred rows the loop is free again, so a large page has no longer turns than a small one; of
- * some tries the best, because others may get into a thread's caches. */
-START_TEST(a_large_page_has_no_longer_turns_than_a_small_one)
-{
-    uint64_t small = UINT64_MAX;
-    uint64_t large = UINT64_MAX;
-    apply(1, PAGE()); /* the table is made before */
-    for (int64_t version = 2; version < 14; version += 2) {
-        uint64_t took = longest_turn(version, 100);
-        small = took < small ? took : small;
-        took = longest_turn(version + 1, 1000);
-        large = took < large ? took : large;
-    }
-    ck_assert_msg(large < 3 * small, "%u us, %u us", (unsigned)large, (unsigned)small);
 }
 END_TEST
 
@@ -677,7 +631,6 @@ static Suite *mirror_suite(void)
         each_record_is_told_before_it_is_queued,
         an_answer_that_is_none_changes_nothing,
         a_page_comes_in_chunks_and_is_counted_as_one,
-        a_large_page_has_no_longer_turns_than_a_small_one,
         rows_much_larger_than_the_answer_are_read_in_smaller_pieces,
     };
     const TTest *const settling[] = {
