@@ -71,6 +71,8 @@ class OnDisk(unittest.TestCase):
         self.disks = 0
         self.sent = {}  # key to the bytes on the wire
         self.acked = set()
+        self.server = None
+        self.addCleanup(self.end)
         print(f"seed {SEED} (ATTIOD_SEED)")
 
     def directory(self, name):
@@ -81,10 +83,14 @@ class OnDisk(unittest.TestCase):
         self.disks += 1
         return Disk(directory, self.place / f"disk-{self.disks}", self.random)
 
+    def end(self):
+        if self.server and self.server.child.poll() is None:
+            self.server.kill()
+
     def serve(self, directory, environment=None, kind=Attiod, sim=None):
-        server = kind(sim, directory, {**({} if sim else QUIET), **(environment or {})})
-        self.addCleanup(lambda: server.child.poll() is None and server.kill())
-        return server
+        self.end()  # what a round that failed has left
+        self.server = kind(sim, directory, {**({} if sim else QUIET), **(environment or {})})
+        return self.server
 
     def load(self, count, size=0):
         out = []
@@ -95,9 +101,9 @@ class OnDisk(unittest.TestCase):
             out.append((key, self.sent[key]))
         return out
 
-    def post(self, server, count, size=0):
+    def post(self, server, count):
         """How many were refused."""
-        answers = post_all(server.port, self.load(count, size), connections=count, ahead=1, seconds=30)
+        answers = post_all(server.port, self.load(count), connections=count, ahead=1, seconds=30)
         self.assertEqual(len(answers), count, "each delivery is answered")
         self.assertLessEqual({status for _, status in answers}, {200, 503})
         self.acked |= {key for key, status in answers if status == 200}
@@ -123,7 +129,7 @@ class OnDisk(unittest.TestCase):
 
 class Calls(OnDisk):
     def while_it_runs(self, call, error, load, only=""):
-        """Each such call of `load(server)` fails: alone, then with all that follow. How many rounds that were."""
+        """Each such call of `load(server, disk)` fails: alone, then with all that follow. How many rounds that were."""
         directory = self.directory(f"{call}-{error}{only}")
         disk = self.disk(directory)
         server = self.serve(directory, disk.environment())
@@ -133,7 +139,7 @@ class Calls(OnDisk):
             n, failed = 0, 1
             while failed:
                 disk.fail(call, n, times, error, only)
-                load(server)
+                load(server, disk)
                 failed = disk.heal()
                 self.heals(server)
                 n = after(n)
@@ -149,17 +155,19 @@ class Calls(OnDisk):
     def test_each_call_while_deliveries_come(self):
         for call, error in errors():
             with self.subTest(call=call, error=error):
-                n = self.while_it_runs(call, error, lambda server: [self.post(server, 2) for _ in range(3)])
+                n = self.while_it_runs(call, error, lambda server, _: [self.post(server, 2) for _ in range(3)])
                 if call in ("WRITE", "SYNC"):
                     self.assertGreater(n, 1)
 
     def test_each_call_while_the_log_is_copied_into_the_database(self):
-        def until_copied(server):
+        def until_copied(server, disk):
             before = server.db.stat().st_mtime_ns
-            for _ in range(40):  # a delivery of 64 KiB is 17 pages, and a log is copied at 1,000
-                self.post(server, 10, 65536)
-                if server.db.stat().st_mtime_ns != before:
+            for _ in range(2000):  # a group each, and a log is copied at 1,000 pages
+                self.post(server, 1)
+                if server.db.stat().st_mtime_ns != before or disk.failed():
+                    self.post(server, 1)  # who copies takes it after that
                     return
+            self.fail("the log was not copied")
         for call, error in [("SYNC", errno.EIO)] + ([("WRITE", errno.EIO), ("WRITE", errno.ENOSPC), ("READ", errno.EIO)] if FULL else []):
             with self.subTest(call=call, error=error):
                 self.while_it_runs(call, error, until_copied, only=".db")

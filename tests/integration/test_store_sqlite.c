@@ -864,8 +864,7 @@ START_TEST(no_memory_in_sqlite_while_opening_is_an_error)
     fixture_close_store();
     bool failed = true;
     int n;
-    for (n = 0; failed && n < 5000;
-         n = torture_takes_few() ? (int)torture_next((size_t)n) : n + 1) {
+    for (n = 0; failed && n < 5000; n = (int)torture_next_of_all((size_t)n)) {
         struct ad_errinfo info = { .code = AD_OK };
         sqlite_heap_fail((size_t)n, 1);
         enum ad_err err = ad_store_open(f.w.loop, &f.opts, &f.store, &info);

@@ -172,8 +172,12 @@ class Attiod(Process):
             **(environment or {}),
         }
         super().__init__("attiod", ["serve", *arguments], settings, preexec)
-        self.port = self.listening("public")
-        self.internal = self.listening("internal")
+        try:
+            self.port = self.listening("public")
+            self.internal = self.listening("internal")
+        except BaseException:
+            self.kill()  # nobody has it, so nobody else would
+            raise
 
     def status(self):
         code, answer = request(self.internal, "GET", "/api/v1/status", tls=self.tls)

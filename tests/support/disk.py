@@ -5,6 +5,7 @@ names that no sync of their directory covered, the first few. After a failed fsy
 should have made durable may be lost although later ones succeed, unless it is written again.
 """
 
+import ctypes
 import mmap
 import os
 import pathlib
@@ -17,6 +18,8 @@ CALLS = ("OPEN", "READ", "WRITE", "SYNC", "TRUNCATE", "UNLINK", "LINK", "STAT", 
 CONTROL = struct.Struct(f"=IIIi8sI{len(CALLS)}I")
 RECORD = struct.Struct("=IIIIQQ")
 SECTOR = 512
+PUNCH_HOLE = 3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class File:
@@ -79,10 +82,14 @@ class Disk:
         self.control[:CONTROL.size] = CONTROL.pack(CALLS.index(call), n, 0, error, only.encode(), 0, *[0] * len(CALLS))
         self.control[8:12] = struct.pack("=I", times)
 
+    def failed(self):
+        return CONTROL.unpack(self.control[:CONTROL.size])[5]
+
     def heal(self):
         """How many have failed."""
         self.control[8:12] = bytes(4)
-        return CONTROL.unpack(self.control[:CONTROL.size])[5]
+        self.read()
+        return self.failed()
 
     # --- the journal
 
@@ -140,6 +147,13 @@ class Disk:
             self.happened(chr(op), ino, at, text[begin:begin + path_n], text[begin + path_n:begin + path_n + n])
             done = begin + path_n + n
         self.position += done
+        self.forget()
+
+    def forget(self):
+        """What was read of the journal takes no more room; where its writer goes on stays the same."""
+        with open(self.journal, "r+b") as f:
+            if self.position and LIBC.fallocate(f.fileno(), PUNCH_HOLE, ctypes.c_long(0), ctypes.c_long(self.position)):
+                raise OSError(ctypes.get_errno(), "fallocate", str(self.journal))
 
     # --- the cut
 

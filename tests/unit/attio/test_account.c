@@ -7,6 +7,7 @@
 #include "infra/crypto.h"
 #include "support/json_assert.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -987,7 +988,7 @@ START_TEST(no_memory_at_any_place_of_a_rotation)
 {
     use_attio();
     ck_assert_int_eq(run(ad_account_webhook_ensure), AD_OK);
-    for (size_t n = 0; n < 120 && hooks_n < HOOKS - 2; n++) {
+    for (size_t n = 0; n < 120 && hooks_n < HOOKS - 2; n = torture_next_of_all(n)) {
         heap_fail(n, 1);
         (void)run(ad_account_webhook_rotate);
         heap_fail(0, 0);
@@ -1080,7 +1081,7 @@ END_TEST
 START_TEST(no_memory_at_any_place)
 {
     use_attio();
-    for (size_t n = 0; n < 400; n++) {
+    for (size_t n = 0; n < 400; n = torture_next_of_all(n)) {
         heap_fail(n, 1);
         (void)run(ad_account_webhook_ensure);
         heap_fail(0, 0);

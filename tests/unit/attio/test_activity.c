@@ -3,6 +3,7 @@
 #include "fixture.h"
 #include "support/json_assert.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -293,7 +294,7 @@ END_TEST
 
 START_TEST(no_memory_at_any_place)
 {
-    for (size_t n = 0; n < 120; n++) {
+    for (size_t n = 0; n < 120; n = torture_next_of_all(n)) {
         begin(&comments);
         scripted_say(&f.sv, 200, THREADS);
         heap_fail(n, 1);

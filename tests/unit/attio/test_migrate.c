@@ -2,6 +2,7 @@
 
 #include "fixture.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -266,7 +267,7 @@ START_TEST(no_memory_is_reported_and_the_next_try_succeeds)
     int64_t tables = fixture_i64(&f, TABLES);
     empty();
     enum ad_err err = AD_ERR_NOMEM;
-    for (size_t n = 0; err == AD_ERR_NOMEM; n++) {
+    for (size_t n = 0; err == AD_ERR_NOMEM; n = torture_next_of_all(n)) {
         struct ad_errinfo info = { 0 };
         heap_fail(n, 1);
         err = ad_migrate(f.store, false, NULL, NULL, &info);

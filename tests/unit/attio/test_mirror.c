@@ -2,6 +2,7 @@
 
 #include "mirror_fixture.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -575,7 +576,7 @@ START_TEST(no_memory_is_reported_and_the_same_answer_can_be_applied_again)
     events();
     int64_t version = 1;
     bool clean = false;
-    for (size_t n = 0; !clean; n++) {
+    for (size_t n = 0; !clean; n = torture_next_of_all(n)) {
         struct ad_mirror_op op = { .done = (int64_t[]){ 1 }, .done_n = 1 };
         bool done;
         reopen(); /* a new shape each time */

@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "mirror_fixture.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -412,7 +413,7 @@ START_TEST(no_memory_is_reported)
     apply(1, PAGE(ROW(R(1), TITLE("a")) "," ROW(R(2), "")));
     apply(2, PAGE(ROW(R(1), TITLE("b"))));
     bool clean = false;
-    for (size_t n = 0; !clean; n++) {
+    for (size_t n = 0; !clean; n = torture_next_of_all(n)) {
         bool done = false;
         struct ad_changes_list l = { .max = 9, .out = &out, .cb = on_listed, .data = &done };
         ad_buf_clear(&out);

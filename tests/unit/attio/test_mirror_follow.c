@@ -1,5 +1,6 @@
 #include "mirror_fixture.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -328,7 +329,7 @@ START_TEST(no_memory_is_reported_and_the_next_one_does_it)
     attribute(O, ATTR(11), 10, "x", "text", true, false);
     fixture_sql(&f, "UPDATE attiod_attribute SET revision = 1 WHERE slug = 'x'");
     bool clean = false;
-    for (size_t n = 0; !clean; n++) {
+    for (size_t n = 0; !clean; n = torture_next_of_all(n)) {
         bool done = false;
         struct ad_mirror_follow fo = { .cb = on_followed, .data = &done };
         reopen();

@@ -1,6 +1,7 @@
 #include "mirror_fixture.h"
 #include "support/heap.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include "base/json_write.h"
 
@@ -332,7 +333,7 @@ START_TEST(without_memory_nothing_is_described)
     bool clean = false;
     ad_buf_init(&described, 1 << 20);
     apply(1, PAGE(RECORD(R(1), "a")));
-    for (size_t n = 0; !clean; n++) {
+    for (size_t n = 0; !clean; n = torture_next_of_all(n)) {
         heap_fail(n, 1);
         enum ad_err err = describe();
         clean = !heap_failed();

@@ -3,6 +3,7 @@
 #include "fixture.h"
 #include "support/json_assert.h"
 #include "support/run.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -224,7 +225,7 @@ END_TEST
 
 START_TEST(no_memory_at_any_place)
 {
-    for (size_t n = 0; n < 120; n++) {
+    for (size_t n = 0; n < 120; n = torture_next_of_all(n)) {
         f.sv.script_n = f.sv.n = 0;
         done = false;
         scripted_say(&f.sv, 200, PAGE);
