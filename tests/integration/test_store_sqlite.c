@@ -428,7 +428,7 @@ END_TEST
 /* A disk of 6 MiB that only this process sees; false where that is not allowed. */
 static bool mount_small_disk(const char *dir)
 {
-    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return unshare(CLONE_NEWNS) == 0 && mount("", "/", "", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("tmpfs", dir, "tmpfs", 0, "size=6m") == 0;
 }
 
