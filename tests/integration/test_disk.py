@@ -135,7 +135,8 @@ class Calls(OnDisk):
         server = self.serve(directory, disk.environment())
         self.acked = set()
         self.post(server, 4)
-        for times in (1, 1 << 30):
+        # Who is interrupted asks again, and SQLite does so for ever: no system interrupts for ever.
+        for times in (1, 8 if error == errno.EINTR else 1 << 30):
             n, failed = 0, 1
             while failed:
                 disk.fail(call, n, times, error, only)
