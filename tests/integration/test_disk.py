@@ -172,7 +172,8 @@ class Calls(OnDisk):
         for call, error in [("SYNC", errno.EIO)] + ([("WRITE", errno.EIO), ("WRITE", errno.ENOSPC), ("READ", errno.EIO)] if FULL else []):
             with self.subTest(call=call, error=error):
                 # Not each n: what one copy did not do is left to the next, which is then the longer one.
-                self.while_it_runs(call, error, until_copied, only=".db", following=lambda n: n + 1 + n // 8)
+                n = self.while_it_runs(call, error, until_copied, only=".db", following=lambda n: n + 1 + n // 8)
+                self.assertGreater(n, 1, "the copy made such a call")
 
     def start_each(self, call, error, directory):
         n, failed = 0, 1
