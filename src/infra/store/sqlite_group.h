@@ -16,7 +16,7 @@ struct store_queues {
 
 struct store_group {
     struct ad_list reqs;
-    unsigned n;         /* of them, when it was formed */
+    unsigned n;         /* of them; more while others join */
     uint64_t oldest_ms; /* when the first of them was submitted */
     bool alone;         /* one script, forget or probe */
     unsigned bulk;      /* statements of bulk requests in it */
