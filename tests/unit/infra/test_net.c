@@ -492,8 +492,8 @@ static void close_silent(void)
 static atomic_bool resolver_hangs;
 static sem_t resolver_asked, resolver_may_answer;
 
-int getaddrinfo(const char *restrict node, const char *restrict service,
-                const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+int getaddrinfo(const char *restrict name, const char *restrict service,
+                const struct addrinfo *restrict req, struct addrinfo **restrict pai)
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
@@ -501,7 +501,7 @@ int getaddrinfo(const char *restrict node, const char *restrict service,
         sem_post(&resolver_asked);
         sem_wait(&resolver_may_answer);
     }
-    return real(node, service, hints, out);
+    return real(name, service, req, pai);
 }
 
 static void resolver_hang(void)
