@@ -600,6 +600,44 @@ START_TEST(pages_of_a_commit_reach_the_log_by_few_writes)
 }
 END_TEST
 
+/* Larger than the cache, so that part of it is in the log, and part gathered for it, when a trigger
+ * rolls it back; then the place in the log is another program's. */
+START_TEST(what_is_rolled_back_never_lands_on_the_commit_of_another_program)
+{
+#define LARGE(n, of)                                                                             \
+    "INSERT INTO t (id, s) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE" \
+    " i < " n ") SELECT 1000 + i, replace(hex(zeroblob(32768)), '0', '" of "') FROM c"
+    static const struct ad_sql ours = SQL(LARGE("$1", "f"));
+    struct job job;
+    sqlite3 *other;
+    run_sql("CREATE TRIGGER no BEFORE INSERT ON t WHEN NEW.n = 13"
+            " BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END");
+    fixture_close_store(); /* the log begins anew, so that taking back does not read it */
+    fixture_open_store();
+    job_init(&job, AD_STORE_BULK);
+    vfs_fail(VFS_WRITE, "-wal", 0, 0, 0);
+    STEP(&job, &ours, AD_V_I64(200));
+    STEP(&job, &insert_sql, AD_V_I64(1), AD_V_I64(13));
+    job_write(&job);
+    job_await(&job);
+    ck_assert_int_eq(job.req.err, AD_ERR_CONFLICT);
+    ck_assert_uint_gt(vfs_seen(), 0);
+    ck_assert_int_eq(sqlite3_open(f.path, &other), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(other, "PRAGMA wal_autocheckpoint = 0;" LARGE("250", "x"), NULL, NULL, NULL),
+        SQLITE_OK);
+    ck_assert_int_eq(insert(1), AD_OK);
+    ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
+    fixture_close_store();
+    assert_intact(f.path);
+    ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t"), 251);
+    ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t WHERE length(s) = 65536"
+                                      " AND replace(s, 'x', '') = ''"),
+                     250);
+#undef LARGE
+}
+END_TEST
+
 START_TEST(log_stays_bounded)
 {
     struct job jobs[8];
@@ -924,6 +962,7 @@ static TCase *disk_tests(void)
     TEST(failure_of_any_one_call_loses_nothing);
     TEST(failed_checkpoint_is_repeated_and_loses_nothing);
     TEST(pages_of_a_commit_reach_the_log_by_few_writes);
+    TEST(what_is_rolled_back_never_lands_on_the_commit_of_another_program);
     return tcase;
 }
 

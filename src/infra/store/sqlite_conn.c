@@ -250,6 +250,7 @@ static enum ad_err set_up_writer(struct store_conn *c, struct ad_errinfo *info)
     /* Our own checkpoints instead, after the acknowledgements are out. */
     sqlite3_wal_autocheckpoint(c->db, 0);
     sqlite3_wal_hook(c->db, on_log_grown, c);
+    sqlite3_rollback_hook(c->db, store_log_rolled_back, c->db);
     sqlite3_set_authorizer(c->db, on_authorize, c);
     enum ad_err err = run_sql(c, writer_setup, info);
     err = err ? err : use_write_ahead_log(c, info);
@@ -413,6 +414,7 @@ enum ad_err store_conn_rewrite(struct store_conn *c, struct ad_errinfo *info)
     AD_IGNORE(run_sql(c, "PRAGMA temp_store=MEMORY", NULL), "slower, not wrong");
     c->controlling = false;
     if (err) {
+        store_log_rolled_back(c->db); /* VACUUM tells no hook */
         return err;
     }
     int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

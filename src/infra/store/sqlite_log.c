@@ -11,6 +11,7 @@ struct log_file {
     sqlite3_file base;
     sqlite3_int64 at; /* where bytes[0] belongs */
     size_t n;
+    int rc;              /* a piece was lost: nothing of this transaction may be called written */
     uint8_t *bytes;      /* GATHER_BYTES; allocated with the first write */
     sqlite3_file *below; /* behind this one, in the same allocation */
 };
@@ -25,13 +26,14 @@ static sqlite3_file *below(sqlite3_file *f)
     return log_of(f)->below;
 }
 
-/* What fails is not tried again: SQLite takes the transaction back, and writes its pages anew. */
 static int flush(sqlite3_file *f)
 {
     struct log_file *l = log_of(f);
-    size_t n = l->n;
-    l->n = 0;
-    return n ? l->below->pMethods->xWrite(l->below, l->bytes, (int)n, l->at) : SQLITE_OK;
+    if (!l->rc && l->n) {
+        l->rc = l->below->pMethods->xWrite(l->below, l->bytes, (int)l->n, l->at);
+        l->n = 0;
+    }
+    return l->rc;
 }
 
 static int log_write(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at)
@@ -54,12 +56,12 @@ static int log_write(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at
     return SQLITE_OK;
 }
 
+/* What is still gathered was never committed. */
 static int log_close(sqlite3_file *f)
 {
-    int rc = flush(f);
-    int closed = below(f)->pMethods->xClose(below(f));
+    int rc = below(f)->pMethods->xClose(below(f));
     sqlite3_free(log_of(f)->bytes);
-    return rc ? rc : closed;
+    return rc;
 }
 
 static int log_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
@@ -131,6 +133,16 @@ static const sqlite3_io_methods log_methods = {
     .xSectorSize = log_sector,
     .xDeviceCharacteristics = log_device,
 };
+
+void store_log_rolled_back(void *db)
+{
+    sqlite3_file *f = NULL;
+    AD_IGNORE(sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &f), "f is NULL then");
+    if (f && f->pMethods == &log_methods) {
+        log_of(f)->n = 0;
+        log_of(f)->rc = SQLITE_OK;
+    }
+}
 
 static sqlite3_vfs vfs, *under;
 

@@ -4,8 +4,9 @@
  * before anything else is asked of it.
  *
  * Nothing changes for readers or in a power cut: with synchronous=FULL, which the writer has, SQLite
- * syncs the log before it lets anybody see a commit, and a write that fails late fails that sync and
- * so the commit. Only a connection with synchronous=FULL may use it. */
+ * syncs the log before it lets anybody see a commit, and once a piece could not be written every
+ * write, read and sync fails until the transaction is taken back. Only a connection with
+ * synchronous=FULL may use it, and with store_log_rolled_back as its hook. */
 #ifndef AD_STORE_SQLITE_LOG_H
 #define AD_STORE_SQLITE_LOG_H
 
@@ -18,5 +19,9 @@
 /* Puts it over SQLite's default VFS, if it is not there yet. When the default has become another one:
  * not while another thread opens a database. False: no memory. */
 AD_MUST_CHECK bool store_log_register(void);
+
+/* For sqlite3_rollback_hook, with the connection: what is gathered is forgotten. Written later it
+ * could land on what another program has committed in that place. */
+void store_log_rolled_back(void *db);
 
 #endif
