@@ -483,6 +483,7 @@ static void on_resubmit(struct ad_store_req *req)
 START_TEST(request_may_be_submitted_again_in_its_callback)
 {
     struct job job;
+    resubmissions = 0;
     job_init(&job, AD_STORE_INGEST);
     STEP(&job, &insert_sql, AD_V_I64(1), AD_V_I64(0));
     job.req.cb = on_resubmit;
@@ -877,6 +878,7 @@ static void on_last(struct ad_store_req *req)
 START_TEST(store_may_be_closed_from_a_callback)
 {
     struct job jobs[3];
+    closed_from_callback = 0;
     job_insert(&jobs[0], AD_STORE_NORMAL, 1, 0);
     jobs[0].req.cb = on_last;
     job_insert(&jobs[1], AD_STORE_NORMAL, 2, 0);

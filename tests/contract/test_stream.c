@@ -180,6 +180,9 @@ static void close_kind(void)
     ad_buf_fini(&b.got);
     ad_tls_client_close(tls_client);
     ad_tls_server_close(tls_server);
+    tls_client = NULL;
+    tls_server = NULL;
+    tls_chop = 0;
     world_close(&w);
 }
 

@@ -1,3 +1,4 @@
+# takes: 30
 """Backup under load, the database put back in a new place, and commands where no server runs."""
 
 import json

@@ -1,5 +1,6 @@
 # build: release
 # timeout: 1800
+# takes: 100
 """The disk fails, at each call in turn, or the power does: what was answered 200 is there afterwards, once, and nothing else was
 promised.
 

@@ -1,3 +1,4 @@
+# takes: 20
 """attiod doctor: all is well, and each layer failing with its own words and exit code; over http and over TLS."""
 
 import http.client

@@ -1,3 +1,4 @@
+# takes: 65
 """Each of Attio's 27 event types, delivered as Attio shapes it: what is asked of Attio, and what the mirror is then.
 
 The workspace changes without telling (it has no webhook); the event is made here and delivered. ATTIOD_WEBHOOK_EVENTS may name a

@@ -1,5 +1,6 @@
 # build: debug
 # timeout: 300
+# takes: 60
 """Every kind of change in a workspace reaches the mirror by its webhooks alone: no sync runs after the first."""
 
 import json

@@ -1,3 +1,4 @@
+# takes: 80
 """Rotating the webhook and its secret: under load, and killed in every step."""
 
 import json

@@ -1,3 +1,4 @@
+# takes: 25
 """attio-sim answers as Attio does: paths, statuses, bodies, defaults, errors, limits, webhooks; and it obeys /_sim/."""
 
 import email.utils

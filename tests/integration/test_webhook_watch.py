@@ -1,3 +1,4 @@
+# takes: 45
 """Our webhook at Attio is looked after: what is wrong is healed, and what it may have cost is synced."""
 
 import json

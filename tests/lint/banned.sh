@@ -11,23 +11,21 @@ code=$(mktemp -d) # a mirror of the tree without comments
 trap 'rm -rf "$code"' EXIT
 failed=0
 
-strip() { # keeps line numbers, includes and preprocessor lines
-    perl -0777 -pe '
-        s{(/\*.*?\*/|//[^\n]*)|("(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27)}{
-            my ($comment, $string) = ($1, $2);
-            if (defined $comment) { (my $kept = $comment) =~ s/[^\n]//g; $kept }
-            elsif (substr($_, $-[0] < 20 ? 0 : $-[0] - 20, $-[0] < 20 ? $-[0] : 20) =~ /#include\s*\z/) { $string }
-            else { q("") }
-        }gse' "$1"
-}
-git ls-files -co --exclude-standard '*.c' '*.h' '*.py' | while IFS= read -r file; do
-    [ -f "$file" ] || continue
-    mkdir -p "$code/$(dirname "$file")"
-    case $file in
-    *.py) sed 's/#.*//' "$file" >"$code/$file" ;;
-    *) strip "$file" >"$code/$file" ;;
-    esac
-done
+git ls-files -coz --exclude-standard '*.c' '*.h' '*.py' |
+    while IFS= read -r -d '' file; do
+        if [ -f "$file" ]; then
+            printf '%s\0' "$file"
+        fi
+    done | tar -c --null -T - | tar -x -C "$code"
+find "$code" -name '*.py' -exec sed -i 's/#.*//' {} +
+# Keeps line numbers, includes and preprocessor lines.
+find "$code" -name '*.[ch]' -exec perl -0777 -i -pe '
+    s{(/\*.*?\*/|//[^\n]*)|("(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27)}{
+        my ($comment, $string) = ($1, $2);
+        if (defined $comment) { (my $kept = $comment) =~ s/[^\n]//g; $kept }
+        elsif (substr($_, $-[0] < 20 ? 0 : $-[0] - 20, $-[0] < 20 ? $-[0] : 20) =~ /#include\s*\z/) { $string }
+        else { q("") }
+    }gse' {} +
 
 # ban RULE WHERE REGEX WHY: WHERE is a regex on the path; both are Perl's.
 rules=()

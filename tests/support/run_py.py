@@ -8,6 +8,7 @@ counts. A module may say, in comment lines of its own:
 
     # build: debug release     the builds it runs against, one after the other (default: debug)
     # timeout: 900             seconds for the whole module, for each build (default: 300)
+    # takes: 60                seconds it may take; the longest begin first (default: 10)
     # alone: yes               it holds the program to figures: nothing else runs beside it (default: no)
 
 It finds the build in ATTIOD_BUILD_DIR, the source tree in ATTIOD_SOURCE_DIR, and puts what its
@@ -151,6 +152,7 @@ def main():
         for build in setting(module, "build", "debug").split():
             whose = alone if setting(module, "alone", "no") == "yes" else crowd
             whose.append((module.resolve(), build))
+    crowd.sort(key=lambda run: -int(setting(run[0], "takes", "10")))
     for runs, at_once in (crowd, args.jobs), (alone, 1):
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             for run in concurrent.futures.as_completed([pool.submit(run_in_child, *r) for r in runs]):

@@ -183,6 +183,7 @@ static void on_record(struct ad_mirror_op *op, struct ad_str record_id, struct a
 START_TEST(each_record_is_told_before_it_is_queued)
 {
     struct ad_mirror_op op = { .on_record = on_record };
+    calls = 0;
     apply_op(&op, 1, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "b")));
     ck_assert_uint_eq(calls, 2);
     ck_assert_str_eq(last_id, R(2));
@@ -206,6 +207,7 @@ START_TEST(an_answer_that_is_none_changes_nothing)
         PAGE(RECORD(R(1), "a")) "]",
         "{\"data\":[" RECORD(R(1), "a"),
     };
+    calls = 0;
     for (size_t i = 0; i < AD_LEN(rows); i++) {
         struct ad_mirror_op op = { .on_record = on_record };
         bool done;

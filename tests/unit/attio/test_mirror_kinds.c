@@ -147,6 +147,7 @@ START_TEST(every_built_in_kind_is_treated_alike)
     assert_counts(gone, 0, 1, 0, 0);
     bool is_comment = row->kind == AD_KIND_COMMENT;
     struct ad_mirror_count c = { .object = o, .cb = on_kind_count };
+    kind_counted = false;
     ck_assert_int_eq(ad_mirror_count(m, &c), AD_OK);
     world_until_true(&f.w, &kind_counted);
     ck_assert_int_eq(c.live, 1);

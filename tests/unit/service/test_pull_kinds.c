@@ -124,8 +124,11 @@ static void setup(void)
     service_fixture_open(&s);
     s.other = attio;
     listed = true;
+    by_ids_refused = false;
+    entry_queries = asked_entries = entry_gets = note_gets = 0;
     for (size_t i = 0; i < THINGS; i++) {
         entries[i].state = notes[i].state = REC_GONE;
+        entries[i].version = notes[i].version = 0;
     }
 }
 
