@@ -32,6 +32,10 @@ void ad_loop_stop(struct ad_loop *loop);
 /* Runs one turn; waits at most `wait_ms` (0: does not wait). For tests and for programs that
  * wait for one thing. */
 void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms);
+/* Whether the next turn would find nothing to do: nothing posted, due, closing, or ready to be read or
+ * written. What the last turn began to watch is looked at from the next on, and what threads are
+ * still at is not seen. */
+bool ad_loop_is_idle(struct ad_loop *loop);
 /* Closes. Everything on it must have been closed; leftovers are logged by name, counted, and
  * INTERNAL is returned (memory is released anyway where that is safe). Runs the loop until
  * closing callbacks are through. */

@@ -6,6 +6,7 @@
 #include "loop/uv_private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -232,6 +233,14 @@ void ad_loop_turn(struct ad_loop *loop, unsigned wait_ms)
     uv_timer_start(&loop->wait, on_wake, wait_ms, 0);
     turn(loop, wait_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_timer_stop(&loop->wait);
+}
+
+/* libuv does not wait where nothing keeps it alive, although it has nothing to do either. */
+bool ad_loop_is_idle(struct ad_loop *loop)
+{
+    bool waits = !uv_loop_alive(&loop->uv) || uv_backend_timeout(&loop->uv) != 0;
+    struct pollfd ready = { .fd = uv_backend_fd(&loop->uv), .events = POLLIN };
+    return !is_due(loop) && waits && poll(&ready, 1, 0) == 0;
 }
 
 /* --- closing --- */

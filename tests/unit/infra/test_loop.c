@@ -185,6 +185,42 @@ START_TEST(time_passes_only_when_the_test_says_so)
 }
 END_TEST
 
+static void on_alarm(void *ctx)
+{
+    (void)ctx;
+    note('s');
+}
+
+/* Each in its turn: something posted, a deadline that is over, a descriptor to be read, a handle that
+ * is closing. */
+START_TEST(idle_is_a_loop_with_nothing_to_do)
+{
+    start_trace();
+    struct ad_signals *s = NULL;
+    ck_assert_int_eq(ad_signals_open(w.loop, NULL, on_alarm, NULL, &s), AD_OK);
+    ad_loop_turn(w.loop, 0);
+    ck_assert(ad_loop_is_idle(w.loop));
+    again = (struct ad_post){ .cb = NULL };
+    ad_loop_post(w.loop, &again, on_second);
+    ck_assert(!ad_loop_is_idle(w.loop));
+    ad_loop_turn(w.loop, 0);
+    ck_assert(ad_loop_is_idle(w.loop));
+    ad_timer_start(ad_loop_timers(w.loop), &timer, HOUR_MS, on_timer);
+    ck_assert(ad_loop_is_idle(w.loop));
+    vclock_advance(&w.clock, HOUR_MS);
+    ck_assert(!ad_loop_is_idle(w.loop));
+    ad_loop_turn(w.loop, 0);
+    ck_assert(ad_loop_is_idle(w.loop));
+    (void)raise(SIGHUP);
+    ck_assert(!ad_loop_is_idle(w.loop));
+    world_settle(&w);
+    ck_assert_str_eq(trace, "2t2s");
+    ck_assert(ad_loop_is_idle(w.loop));
+    ad_signals_close(s);
+    ck_assert(!ad_loop_is_idle(w.loop));
+}
+END_TEST
+
 /* --- real time --- */
 
 static unsigned ticks;
@@ -407,6 +443,7 @@ static Suite *loop_suite(void)
     tcase_add_test(virtual_time, a_hook_may_remove_itself_and_those_that_have_not_run);
     tcase_add_test(virtual_time, timers_run_before_posts_and_posts_before_hooks);
     tcase_add_test(virtual_time, time_passes_only_when_the_test_says_so);
+    tcase_add_test(virtual_time, idle_is_a_loop_with_nothing_to_do);
     tcase_add_test(virtual_time, signals_become_callbacks_and_sigpipe_is_ignored);
     tcase_add_test(virtual_time, close_names_what_was_forgotten);
     tcase_add_test(virtual_time, close_runs_what_was_posted);
