@@ -73,6 +73,7 @@ static void setup_watched(void)
     struct ad_errinfo info = { .code = AD_OK };
     setup();
     fixture_close_store(&s.f);
+    memset(&seen, 0, sizeof(seen));
     ck_assert_int_eq(sem_init(&seen.reached, 0, 0), 0);
     ck_assert_int_eq(sem_init(&seen.open, 0, 0), 0);
     ck_assert_int_eq(sqlite3_auto_extension((void (*)(void))watch), SQLITE_OK);
