@@ -111,7 +111,8 @@ struct ad_mirror_op {
 };
 
 /* All records of an answer's text, {"data": [record, ...]} or {"data": record}; where comments are
- * expected, a thread stands for all of its comments. The text is copied unless it is lent.
+ * expected, a thread stands for all of its comments. The text is copied unless it is lent. In one turn
+ * of the loop no more than 100 records are compared with SQL, and parsed where they are news.
  * OK: cb comes exactly once, later. PARSE: no such text, or a record without an id; INVALID: no
  * object, version or workspace; NOMEM, CLOSED, BUSY (too old): it does not. After on_record was called
  * only these three can come. A record is parsed when it turns out to be news: if it then is no JSON, which

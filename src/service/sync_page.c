@@ -171,21 +171,25 @@ static void ahead_is_next(struct ad__sync_run *r)
     r->ahead.valid = false;
 }
 
-/* The answer waits for the page before it, or the page before it waits for the answer. */
+/* The answer waits for the page before it, or the page before it waits for the answer; or the run
+ * has come to its end, and waits for the last callback. */
 static void on_ahead(struct ad_records_op *op)
 {
     struct ad__sync_run *r = op->data;
     struct ad__sync_ahead *a = &r->ahead;
     bool wanted = a->wanted;
     a->busy = a->wanted = false;
-    if (wanted) {
+    if (wanted && a->valid) {
         ahead_is_next(r);
         on_page(op);
-        return;
-    }
-    a->valid = a->valid && !op->err;
-    if (r->sync->closing) {
-        ad__sync_maybe_closed(r->sync);
+    } else if (wanted) {
+        r->ops--;
+        ad__sync_run_end(r);
+    } else {
+        a->valid = a->valid && !op->err;
+        if (r->sync->closing) {
+            ad__sync_maybe_closed(r->sync);
+        }
     }
 }
 

@@ -51,8 +51,8 @@ struct ad__sync_ahead {
     int64_t key_ns; /* asked for with these */
     unsigned limit;
     bool busy;          /* under way */
-    bool valid;         /* and its answer will be of use */
-    bool wanted;        /* the run waits for it: it counts among the run's operations */
+    bool valid;         /* and its answer will be of use; else it was given up */
+    bool wanted;        /* the run waits for it, to go on or to end: it is one of its operations */
     struct ad_buf text; /* the answer */
 };
 
@@ -143,6 +143,8 @@ void ad__sync_run_cancel(struct ad__sync_run *r);
 /* An operation has called back. False when nothing may follow: others are still under way, or the
  * service closes, or the page failed. */
 bool ad__sync_op_ended(struct ad__sync_run *r, enum ad_err err, const char *detail);
+/* The run's phase is its last, and nothing of it is under way any more: recorded, then freed. */
+void ad__sync_run_end(struct ad__sync_run *r);
 /* Keeps the first failure of this try; OK is none. */
 void ad__sync_note(struct ad__sync_run *r, enum ad_err err, const char *detail);
 /* No operation is under way and nothing failed: the page is behind us. */

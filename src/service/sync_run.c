@@ -99,37 +99,12 @@ static void log_end(const struct ad__sync_run *r)
            AD_KC("error", st->error));
 }
 
-#define FREE_AGAIN_MS 5
-
-/* A page that was asked for ahead and given up may still have to call back. */
-static void run_end(struct ad__sync_run *r);
-
 static void on_end_timer(struct ad_timer *t)
 {
-    run_end(ad_container_of(t, struct ad__sync_run, timer));
+    ad__sync_run_end(ad_container_of(t, struct ad__sync_run, timer));
 }
 
-static void run_end(struct ad__sync_run *r)
-{
-    struct ad_sync *y = r->sync;
-    if (r->ahead.busy && !y->closing) {
-        ad_timer_start(y->s->o.timers, &r->timer, FREE_AGAIN_MS, on_end_timer);
-    } else if (!r->ahead.busy) {
-        ad__sync_run_free(r);
-        ad__sync_run_over(y);
-    }
-}
-
-static void on_finish_saved(struct ad_sync_save *s);
-
-static void on_finish_timer(struct ad_timer *t)
-{
-    save(ad_container_of(t, struct ad__sync_run, timer), on_finish_saved);
-}
-
-/* The end is told until it is recorded. Should the process end before that, the next one goes on
- * from the last page. */
-static void on_finish_saved(struct ad_sync_save *s)
+static void on_end_saved(struct ad_sync_save *s)
 {
     struct ad__sync_run *r = s->data;
     struct ad_sync *y = r->sync;
@@ -138,22 +113,37 @@ static void on_finish_saved(struct ad_sync_save *s)
         uint64_t wait = pause_ms(r);
         ad_log(AD_LOG_WARN, "sync_end_not_recorded", AD_KC("object", r->name),
                AD_KE("error", s->err), AD_KC("detail", s->info.msg), AD_KI("retry_in_ms", wait));
-        ad_timer_start(y->s->o.timers, &r->timer, wait, on_finish_timer);
+        ad_timer_start(y->s->o.timers, &r->timer, wait, on_end_timer);
         return;
     }
     if (!s->err) {
         log_end(r);
     }
-    run_end(r);
+    ad__sync_run_free(r);
+    ad__sync_run_over(y);
 }
 
+/* The end is told until it is recorded. Should the process end before that, the next one goes on
+ * from the last page. */
+void ad__sync_run_end(struct ad__sync_run *r)
+{
+    save(r, on_end_saved);
+}
+
+/* A page that was asked for ahead calls back first: the run waits for it as for an operation. */
 static void run_finish(struct ad__sync_run *r, enum ad_sync_phase phase, const char *error)
 {
     r->failures = 0;
     r->state.phase = phase;
     r->state.finished_ns = ad_wall_ns(r->sync->s->o.clock);
     text_set(r->state.error, sizeof(r->state.error), error);
-    save(r, on_finish_saved);
+    ad__sync_ahead_drop(r);
+    r->ahead.wanted = r->ahead.busy;
+    if (r->ahead.wanted) {
+        r->ops++;
+    } else {
+        ad__sync_run_end(r);
+    }
 }
 
 /* ---- failures ---------------------------------------------------------------------------- */
@@ -202,7 +192,6 @@ static void on_failure_saved(struct ad_sync_save *s)
 static void page_failed(struct ad__sync_run *r)
 {
     const char *final = final_text(r->err);
-    ad__sync_ahead_drop(r);
     if (r->err == AD_ERR_TOOLARGE) { /* less at once */
         r->limit = r->limit / 2 > AD__SYNC_LIMIT_MIN ? r->limit / 2 : AD__SYNC_LIMIT_MIN;
         r->state.offset = is_comments(r) ? r->state.offset : 0;
@@ -215,6 +204,7 @@ static void page_failed(struct ad__sync_run *r)
         run_finish(r, AD_SYNC_FAILED, final);
         return;
     }
+    ad__sync_ahead_drop(r);
     r->merging += r->err == AD_ERR_MERGING;
     text_set(r->state.error, sizeof(r->state.error), r->detail);
     save(r, on_failure_saved);

@@ -414,6 +414,66 @@ START_TEST(close_while_a_page_pauses_and_others_wait)
 }
 END_TEST
 
+/* ---- the page ahead, given up ------------------------------------------------------------ */
+
+static bool confirming(void *ctx)
+{
+    (void)ctx;
+    return s.gets > 0;
+}
+
+static void count_gets(struct service_fixture *f, const struct request *r)
+{
+    f->gets += strstr(r->line, "GET /v2/objects/") && strstr(r->line, "/records/");
+}
+
+/* Up to where a run (the end of a dry one is recorded at once) asks for a record that the first page
+ * did not show, which will be refused for good; the second page was asked for ahead and hangs. */
+static void refused_while_the_next_page_hangs(bool dry)
+{
+    struct ad_errinfo info = { .code = AD_OK };
+    s.objects_n = 2;
+    records_add(600);
+    up();
+    sync_all_of(600);
+    record_of(&s, 0, 7)->state = REC_GONE;
+    s.before = count_gets;
+    s.gets = s.f.sv.most_in_flight = 0;
+    fault_add(&s, "\"$gte\"", UINT_MAX, 0)->act = ACT_HANG;
+    fault_add(&s, "/records/0", UINT_MAX, 403);
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("people"), dry, NULL, &info), AD_OK);
+    ck_assert_int_eq(ad_service_sync_start(s.service, AD_STR("companies"), dry, NULL, &info),
+                     AD_OK);
+    world_until(&s.f.w, confirming, NULL);
+    ck_assert_uint_eq(s.f.sv.most_in_flight, 2);
+}
+
+static bool next_one_runs(void *ctx)
+{
+    (void)ctx;
+    return world_logged(&s.f.w, "\"object\":\"companies\"");
+}
+
+START_TEST(run_ends_with_the_callback_of_the_page_it_gave_up)
+{
+    refused_while_the_next_page_hangs(true);
+    uint64_t before_ms = s.f.w.clock.mono_ms;
+    world_until(&s.f.w, next_one_runs, NULL);
+    ck_assert(world_logged(&s.f.w, "sync_failed"));
+    ck_assert_uint_eq(s.f.w.clock.mono_ms, before_ms);
+}
+END_TEST
+
+START_TEST(close_at_any_turn_around_the_end)
+{
+    refused_while_the_next_page_hangs(_i % 2);
+    for (int i = 0; i < _i / 2; i++) {
+        ad_loop_turn(s.f.w.loop, 1);
+    }
+    service_fixture_stop(&s);
+}
+END_TEST
+
 /* ---- the queue of runs ------------------------------------------------------------------- */
 
 static bool two_are_done(void *ctx)
@@ -595,6 +655,7 @@ static Suite *sync_suite(void)
         page_that_comes_again_and_again_fails_the_run,
         close_while_a_page_is_being_written,
         close_while_a_page_pauses_and_others_wait,
+        run_ends_with_the_callback_of_the_page_it_gave_up,
         asking_twice_joins_the_run_and_objects_take_turns,
         configured_objects_are_synced_at_start_and_again_each_period,
         what_cannot_be_synced_is_refused_with_a_reason,
@@ -614,6 +675,7 @@ static Suite *sync_suite(void)
     tcase_add_loop_test(tcase, checkpoint_or_end_that_cannot_be_written_is_tried_again, 0,
                         (int)AD_LEN(unwritable));
     tcase_add_loop_test(tcase, run_that_was_interrupted_goes_on_where_it_was, 0, 5);
+    tcase_add_loop_test(tcase, close_at_any_turn_around_the_end, 0, 16);
     for (size_t i = 0; i < AD_LEN(tests); i++) {
         tcase_add_test(tcase, tests[i]);
     }
