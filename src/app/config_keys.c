@@ -45,7 +45,8 @@ const struct ad_config_key ad_config_keys[] = {
         .env = "ATTIOD_PUBLIC_URL",
         .type = AD_CONFIG_STRING,
         KEY_AT(public_url),
-        .doc = "Where Attio reaches the public listener; serve then registers its own webhook",
+        .doc = "Where Attio reaches the public listener, https: but on this machine; serve then "
+               "registers its own webhook",
     },
     {
         .env = "ATTIO_BASE_URL",
@@ -168,7 +169,7 @@ const struct ad_config_key ad_config_keys[] = {
         .flag = "--url",
         .type = AD_CONFIG_STRING,
         KEY_AT(client_url),
-        .doc = "Server that sync, webhooks and events talk to; default the internal listener",
+        .doc = "Server that the other commands talk to; default the internal listener",
     },
     {
         .env = "ATTIOD_TOKEN",

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* What Attio allows a workspace (facts.md section 2). */
+/* What Attio allows a workspace (its guide to rate limits). */
 #define ATTIO_READS_PER_S 100
 #define ATTIO_WRITES_PER_S 25
 /* A shorter secret can be guessed, and the log could not hide it (base/log.h). */

@@ -43,7 +43,7 @@
         }                                               \
     }
 
-/* facts.md section 19 */
+/* Attio's guide to webhooks */
 const struct ad_event_type ad_event_types[] = {
     RECORD("created"),
     { "record.updated", AD_EVENT_RECORD, "record_id", "record", { "object_id", "attribute_id" } },

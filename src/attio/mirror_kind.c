@@ -14,7 +14,7 @@
         name, path, AD_COLUMN_JSON \
     }
 
-/* facts.md sections 10 to 14. */
+/* As Attio's API reference names them. */
 static const struct ad_property entry_columns[] = {
     TEXT("parent_object", "parent_object"),
     TEXT("parent_record_id", "parent_record_id"),

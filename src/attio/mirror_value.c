@@ -20,7 +20,7 @@
         NULL, NULL, AD_COLUMN_JSON \
     }
 
-/* facts.md section 7 */
+/* As Attio's guide to attribute types shows them. */
 static const struct ad_type_shape types[] = {
     [AD_ATTR_TEXT] = { .main = TEXT(NULL, "value") },
     [AD_ATTR_NUMBER] = { .main = NUMBER(NULL, "value") },

@@ -1,7 +1,7 @@
 /* An example: one line for every change of a person, appended to a file.
  *
  * Compiled in, so that it stays right, but not listed in src/app/handlers.c: it does nothing
- * until you list it. README.md in this folder goes through it line by line. */
+ * until you list it: README.md in this folder says where. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

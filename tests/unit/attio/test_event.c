@@ -19,7 +19,7 @@ static enum ad_err decode(const char *text, struct ad_event *e, struct ad_errinf
     return err ? err : ad_event_decode(&arena, doc, e, info);
 }
 
-/* One row a documented type: what facts.md section 19 says it carries, and its subject. */
+/* One row a documented type: what Attio's guide to webhooks says it carries, and its subject. */
 static const struct {
     const char *type, *ids, *beside, *subject;
     enum ad_event_family family;
