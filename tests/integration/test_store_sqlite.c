@@ -900,6 +900,11 @@ END_TEST
 
 START_TEST(no_memory_in_sqlite_while_opening_is_an_error)
 {
+    for (int i = 0; i < 20; i++) { /* more pages than there is memory for at once */
+        char sql[64];
+        (void)snprintf(sql, sizeof(sql), "CREATE TABLE page%d (a TEXT UNIQUE)", i);
+        run_sql(sql);
+    }
     fixture_close_store();
     bool failed = true;
     int n;

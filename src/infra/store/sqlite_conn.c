@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -155,6 +156,14 @@ static const char reader_setup[] = "PRAGMA query_only=ON;"
                                    "PRAGMA mmap_size=0;"
                                    "PRAGMA cache_size=-2048;"; /* each commit empties it */
 
+/* quick_check also reports as found what it could not read: SQLite's code for that, or OK. */
+static int code_of_reading(const char *found)
+{
+    static const char words[] = "unable to get the page. error code=";
+    const char *at = strstr(found, words);
+    return at ? (int)strtol(at + sizeof(words) - 1, NULL, 10) : SQLITE_OK;
+}
+
 /* A query of one text: is it what we want? *err is OK when it could be asked. */
 static bool answers(struct store_conn *c, const char *sql, const char *wanted, enum ad_err *err,
                     struct ad_errinfo *info)
@@ -165,14 +174,17 @@ static bool answers(struct store_conn *c, const char *sql, const char *wanted, e
     if (!rc) {
         rc = sqlite3_step(stmt);
     }
+    *err = rc == SQLITE_ROW || rc == SQLITE_DONE ? AD_OK : store_conn_fail(c, rc, info);
     if (rc == SQLITE_ROW) {
         const char *got = (const char *)sqlite3_column_text(stmt, 0);
         same = got && strcmp(got, wanted) == 0;
+        rc = got ? code_of_reading(got) : SQLITE_NOMEM;
+        *err = rc ? translate(c->db, rc) : AD_OK;
         if (!same) {
-            ad_fail(info, AD_ERR_CORRUPT, "%s: %s", c->file->shown, got ? got : "no memory");
+            ad_fail(info, *err ? *err : AD_ERR_CORRUPT, "%s: %s", c->file->shown,
+                    got ? got : "no memory");
         }
     }
-    *err = rc == SQLITE_ROW || rc == SQLITE_DONE ? AD_OK : store_conn_fail(c, rc, info);
     sqlite3_finalize(stmt);
     return same;
 }
