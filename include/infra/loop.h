@@ -21,6 +21,7 @@ struct ad_post {
     void (*cb)(struct ad_post *post);
 };
 
+/* With memory for 64 timers at once: to start the first of them cannot fail (base/timer.h). */
 AD_MUST_CHECK enum ad_err ad_loop_open(struct ad_loop **out);
 /* As open, with another clock: a test's, turned by hand. Each turn runs the timers due on it;
  * nothing sleeps until one is. */

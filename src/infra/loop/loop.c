@@ -14,6 +14,7 @@
 enum {
     INPUT_BYTES = 64 * 1024,
     PROBE_MS = 100,
+    TIMERS_MIN = 64,
     /* A closing handle needs a turn or two; the rest is for callbacks that close further
      * handles. */
     CLOSE_TURNS_MAX = 1000,
@@ -116,17 +117,21 @@ enum ad_err ad_loop_open_on(const struct ad_clock *clock, struct ad_loop **out)
     if (!loop) {
         return AD_ERR_NOMEM;
     }
-    int status = uv_loop_init(&loop->uv);
-    if (status) {
+    loop->system = (struct ad_clock){ system_mono_ms, system_wall_ns };
+    loop->clock = clock ? clock : &loop->system;
+    ad_timers_init(&loop->timers, loop->clock, NULL);
+    enum ad_err err = ad_timers_reserve(&loop->timers, TIMERS_MIN);
+    if (!err) {
+        err = ad__uv_err(uv_loop_init(&loop->uv));
+    }
+    if (err) {
+        ad_timers_fini(&loop->timers);
         ad_free(loop);
-        return ad__uv_err(status);
+        return err;
     }
     ignore_sigpipe();
     init_handles(loop);
-    loop->system = (struct ad_clock){ system_mono_ms, system_wall_ns };
-    loop->clock = clock ? clock : &loop->system;
     loop->armed_ms = UINT64_MAX;
-    ad_timers_init(&loop->timers, loop->clock, NULL);
     ad_list_init(&loop->posts);
     ad_list_init(&loop->hooks);
     if (!clock) {
