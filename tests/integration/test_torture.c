@@ -1,6 +1,6 @@
 /* No memory, at every place, of the whole program: the n-th allocation fails, once or from there on,
- * ours or SQLite's, while it reads its configuration and starts, and while it takes a delivery from
- * the first byte to the 200.
+ * ours or SQLite's, while it reads its configuration and starts, while it takes a delivery from
+ * the first byte to the 200, and in doctor.
  *
  * Attio is switched off, so nothing in the process allocates but what is under test. mbedTLS's own
  * memory is in unit/infra/test_tls_memory.c; calls and full syncs in the tests of client and sync. */
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/cli.h"
 #include "base/log.h"
 #include "infra/crypto.h"
 #include "support/certs.h"
@@ -30,31 +31,12 @@
 
 static struct world w;
 static char dir[64], db[96];
-static char variables[5][160];
+static char variables[6][160];
 static struct ad_config config;
 static struct ad_app *app;
 
-/* --- which memory fails, and how often: a libcheck loop test's _i --- */
-
-enum { KINDS = 4 };
 #define NEVER (SIZE_MAX / 2)
-static int kind;
-
-static void memory_fail(size_t n)
-{
-    size_t times = kind % 2 ? SIZE_MAX : 1;
-    heap_fail(n, kind < 2 ? times : 0);
-    sqlite_heap_fail(n, kind < 2 ? 0 : times);
-}
-
-/* There is memory again. Whether any was missing. */
-static bool memory_back(void)
-{
-    bool failed = heap_failed() || sqlite_heap_failed();
-    heap_fail(0, 0);
-    sqlite_heap_fail(0, 0);
-    return failed;
-}
+static int kind; /* of memory that fails: a libcheck loop test's _i */
 
 /* --- the program --- */
 
@@ -65,24 +47,26 @@ static void fresh_database(void)
     (void)snprintf(variables[0], sizeof(variables[0]), "DATABASE_URL=sqlite:%s", db);
 }
 
+static char *environment[] = { variables[0],
+                               (char *)"ATTIO_ENV=staging",
+                               (char *)"ATTIO_API_KEY=torture-key-0123456789",
+                               (char *)"ATTIO_WEBHOOK_SECRET=" SECRET,
+                               (char *)"ATTIOD_LISTEN=127.0.0.1:0",
+                               variables[5],
+                               (char *)"ATTIOD_TOKENS=me:operate:0123456789abcdef0123456789ab",
+                               (char *)"LOG_LEVEL=warn",
+                               variables[1],
+                               variables[2],
+                               variables[3],
+                               variables[4],
+                               NULL };
+
 static enum ad_err try_start(bool simulated, struct ad_app_failure *failure)
 {
     static char source[512];
     const char *root = getenv("ATTIOD_SOURCE_DIR");
     (void)snprintf(source, sizeof(source), "%s/config", root ? root : ".");
-    static char *environ_of[] = { variables[0],
-                                  (char *)"ATTIO_ENV=staging",
-                                  (char *)"ATTIO_API_KEY=torture-key-0123456789",
-                                  (char *)"ATTIO_ENABLED=false",
-                                  (char *)"ATTIO_WEBHOOK_SECRET=" SECRET,
-                                  (char *)"ATTIOD_LISTEN=127.0.0.1:0",
-                                  (char *)"ATTIOD_INTERNAL_LISTEN=127.0.0.1:0",
-                                  (char *)"ATTIOD_TOKENS=me:operate:0123456789abcdef0123456789ab",
-                                  (char *)"LOG_LEVEL=warn",
-                                  variables[1],
-                                  variables[2],
-                                  NULL };
-    const struct ad_config_input in = { .environ = environ_of,
+    const struct ad_config_input in = { .environ = environment,
                                         .source_dir = source,
                                         .serve = true };
     *failure = (struct ad_app_failure){ .stage = "configuration" };
@@ -132,6 +116,8 @@ static void open_world(void)
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     (void)snprintf(dir, sizeof(dir), "%s/attiod-torture-XXXXXX", base);
     ck_assert_ptr_nonnull(mkdtemp(dir));
+    (void)snprintf(variables[3], sizeof(variables[3]), "ATTIO_ENABLED=false");
+    (void)snprintf(variables[5], sizeof(variables[5]), "ATTIOD_INTERNAL_LISTEN=127.0.0.1:0");
     fresh_database();
 }
 
@@ -180,7 +166,7 @@ static void start_and_stop(size_t n, bool *failed)
     ad_buf_clear(&w.log);
     size_t held = heap_held();
     size_t descriptors = world_descriptors();
-    memory_fail(n);
+    memory_fail(kind, n);
     enum ad_err err = try_start(false, &failure);
     *failed = memory_back();
     ck_assert_msg(err == AD_OK || err == AD_ERR_NOMEM, "request %zu: %s: %s", n, failure.stage,
@@ -200,7 +186,7 @@ START_TEST(start_on_no_database_without_memory)
 {
     bool failed = true;
     set_kind(_i);
-    for (size_t n = 0; failed; n = torture_next(n)) {
+    for (size_t n = 0; failed; n = memory_next(kind, n)) {
         fresh_database();
         start_and_stop(n, &failed);
         char command[128];
@@ -220,11 +206,48 @@ START_TEST(start_without_memory)
     set_kind(_i);
     start(false);
     stop();
-    for (size_t n = 0; failed; n = torture_next(n)) {
+    for (size_t n = 0; failed; n = memory_next(kind, n)) {
         start_and_stop(n, &failed);
     }
     start(false);
     stop();
+}
+END_TEST
+
+/* --- doctor --- */
+
+/* Looks at the database; nobody takes its connections to a server and to Attio. */
+static int doctor(void)
+{
+    const struct ad_cli cli = { .environ = environment };
+    (void)snprintf(variables[5], sizeof(variables[5]), "ATTIOD_INTERNAL_LISTEN=127.0.0.1:1");
+    (void)snprintf(variables[3], sizeof(variables[3]), "ATTIO_ENABLED=true");
+    (void)snprintf(variables[4], sizeof(variables[4]), "ATTIO_BASE_URL=http://127.0.0.1:1");
+    return ad_cmd_doctor(&cli);
+}
+
+START_TEST(doctor_without_memory)
+{
+    bool failed = true;
+    kind = _i;
+    start(false);
+    stop();
+    ck_assert_ptr_nonnull(freopen("/dev/null", "w", stdout));
+    ck_assert_int_eq(doctor(), AD_EXIT_UNREACHABLE);
+    for (size_t n = 0; failed; n = memory_next(kind, n)) {
+        size_t held = heap_held();
+        size_t descriptors = world_descriptors();
+        memory_fail(kind, n);
+        int code = doctor();
+        failed = memory_back();
+        ck_assert_msg(code == AD_EXIT_UNREACHABLE ||
+                          (failed && (code == AD_EXIT_FAILED || code == AD_EXIT_CONFIG ||
+                                      code == AD_EXIT_DATABASE)),
+                      "request %zu: %d", n, code);
+        ck_assert_msg(heap_held() == held, "request %zu: %zu pieces are still held", n,
+                      heap_held() - held);
+        ck_assert_uint_eq(world_descriptors(), descriptors);
+    }
 }
 END_TEST
 
@@ -293,7 +316,7 @@ static unsigned deliver(size_t number, size_t n, bool *failed)
     peer.got[0] = '\0';
     peer.over = peer.closed = false;
     ck_assert_int_eq(ad_stream_read_start(peer.stream, on_answer), AD_OK);
-    memory_fail(n);
+    memory_fail(kind, n);
     ad_app_adopt(app, peer.far_end);
     ck_assert_int_eq(ad_stream_write(peer.stream, &peer.write, parts, AD_LEN(parts), on_sent),
                      AD_OK);
@@ -324,7 +347,7 @@ START_TEST(receipt_without_memory)
     kind = _i;
     start(true);
     redeliver(number++, "\"accepted\":1"); /* everything that is made once is there */
-    for (size_t n = 0; failed; n = torture_next(n)) {
+    for (size_t n = 0; failed; n = memory_next(kind, n)) {
         ad_buf_clear(&w.log);
         ck_assert_uint_lt(number + 1, AD_LEN(acknowledged));
         unsigned status = deliver(number, n, &failed);
@@ -354,13 +377,14 @@ static Suite *torture_suite(void)
     TCase *simulated = tcase_create("receipt");
     tcase_add_checked_fixture(simulated, setup, teardown);
     tcase_set_timeout(simulated, 0); /* ctest has a limit */
-    tcase_add_loop_test(simulated, receipt_without_memory, 0, KINDS);
+    tcase_add_loop_test(simulated, receipt_without_memory, 0, MEMORY_KINDS);
     suite_add_tcase(suite, simulated);
     TCase *real = tcase_create("start");
     tcase_add_checked_fixture(real, setup_real, teardown);
     tcase_set_timeout(real, 0);
-    tcase_add_loop_test(real, start_on_no_database_without_memory, 0, KINDS);
-    tcase_add_loop_test(real, start_without_memory, 0, KINDS);
+    tcase_add_loop_test(real, start_on_no_database_without_memory, 0, MEMORY_KINDS);
+    tcase_add_loop_test(real, start_without_memory, 0, MEMORY_KINDS);
+    tcase_add_loop_test(real, doctor_without_memory, 0, MEMORY_KINDS);
     suite_add_tcase(suite, real);
     return suite;
 }

@@ -3,22 +3,34 @@
 #include <check.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <stdint.h>
+
+#include "support/calls.h"
+#include "support/heap.h"
+#include "support/torture.h"
 
 static sqlite3_mem_methods real;
 static atomic_size_t asked; /* since sqlite_heap_fail */
 static atomic_size_t fail_from;
 static atomic_size_t fail_times;
+static atomic_bool only_new; /* fail_from is not before a new chain of calls */
 static atomic_bool failed;
+static atomic_size_t failed_at;
 
 static bool must_fail(void)
 {
     size_t n = atomic_fetch_add(&asked, 1);
-    size_t from = atomic_load(&fail_from);
-    bool yes = n >= from && n - from < atomic_load(&fail_times);
-    if (yes) {
-        atomic_store(&failed, true);
+    size_t times = atomic_load(&fail_times);
+    if (times == 0 || n < atomic_load(&fail_from)) {
+        return false;
     }
-    return yes;
+    if (!atomic_load(&failed) && atomic_load(&only_new) && !calls_are_new()) {
+        return false;
+    }
+    if (!atomic_exchange(&failed, true)) {
+        atomic_store(&failed_at, n);
+    }
+    return n - atomic_load(&failed_at) < times;
 }
 
 static void *failing_malloc(int n)
@@ -46,6 +58,7 @@ void sqlite_heap_fail(size_t n, size_t times)
     atomic_store(&fail_times, 0); /* no other thread may meet half of the plan */
     atomic_store(&asked, 0);
     atomic_store(&fail_from, n);
+    atomic_store(&only_new, false);
     atomic_store(&failed, false);
     atomic_store(&fail_times, times);
 }
@@ -53,4 +66,26 @@ void sqlite_heap_fail(size_t n, size_t times)
 bool sqlite_heap_failed(void)
 {
     return atomic_load(&failed);
+}
+
+void memory_fail(int kind, size_t n)
+{
+    size_t times = kind % 2 ? SIZE_MAX : 1;
+    heap_fail(n, kind < 2 ? times : 0);
+    sqlite_heap_fail(n, 0);
+    atomic_store(&only_new, true);
+    atomic_store(&fail_times, kind < 2 ? 0 : times);
+}
+
+bool memory_back(void)
+{
+    bool missing = heap_failed() || sqlite_heap_failed();
+    heap_fail(0, 0);
+    atomic_store(&fail_times, 0);
+    return missing;
+}
+
+size_t memory_next(int kind, size_t n)
+{
+    return torture_next(kind < 2 ? n : atomic_load(&failed_at));
 }

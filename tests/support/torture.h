@@ -29,13 +29,18 @@ static inline bool torture_takes_few(void)
     return form && strcmp(form, "few") == 0;
 }
 
+static inline bool torture_takes_each(void)
+{
+    const char *form = getenv("ATTIOD_TORTURE");
+    return form && strcmp(form, "full") == 0;
+}
+
 /* Where a scenario is too slow for each n in every run, n goes up like this: the first places one by
  * one, then ever fewer, so that thousands of places take some dozens of rounds. `tests/run long` sets
  * ATTIOD_TORTURE=full, which takes each, and under valgrind "few". */
 static inline size_t torture_next(size_t n)
 {
-    const char *form = getenv("ATTIOD_TORTURE");
-    if (form && strcmp(form, "full") == 0) {
+    if (torture_takes_each()) {
         return n + 1;
     }
     return n + 1 + n / (torture_takes_few() ? 2 : 8);

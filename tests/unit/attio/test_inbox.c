@@ -2,6 +2,8 @@
 
 #include "fixture.h"
 #include "support/run.h"
+#include "support/sqlite_heap.h"
+#include "support/torture.h"
 
 #include <stdio.h>
 
@@ -33,6 +35,7 @@ static void inbox_open(void)
 
 static void setup(void)
 {
+    sqlite_heap_install();
     fixture_open(&f);
     ad_arena_init(&sent.arena, 1);
     ad_buf_init(&out, 1);
@@ -801,6 +804,44 @@ START_TEST(closing_while_pruning_is_fine)
 }
 END_TEST
 
+/* The only timer that runs here is that of the next round. */
+static bool round_is_over(void *ctx)
+{
+    (void)ctx;
+    return ad_timers_next(ad_loop_timers(f.w.loop)) != UINT64_MAX;
+}
+
+static void prune_once(void)
+{
+    world_advance(&f.w, MINUTE_MS);
+    world_until(&f.w, round_is_over, NULL);
+}
+
+START_TEST(without_memory_pruning_is_left_to_the_next_round)
+{
+    int64_t left = 0; /* of each round before, what was the newest of all */
+    bool failed = true;
+    ad_inbox_close(in);
+    opts.body_ms = opts.key_ms = 1000;
+    inbox_open();
+    ck_assert_ptr_nonnull(ad_buf_reserve(&f.w.log, 1 << 16)); /* kept when it is cleared */
+    for (size_t n = 0; failed; n = memory_next(_i, n), left++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "key-%zu", n);
+        int64_t seq = send(key, 20, 2)->d.events[0].seq;
+        settle(&(struct ad_inbox_settle){ .done = (int64_t[]){ seq, seq + 1 }, .done_n = 2 });
+        ad_buf_clear(&f.w.log);
+        memory_fail(_i, n);
+        prune_once();
+        failed = memory_back();
+        int64_t held = fixture_i64(&f, "SELECT count(*) FROM attiod_inbox") - left;
+        ck_assert(held == 1 || (held == 2 && world_logged(&f.w, "inbox_prune_failed")));
+        prune_once();
+        ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_inbox"), left + 1);
+    }
+}
+END_TEST
+
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
     TCase *tcase = tcase_create(name);
@@ -852,6 +893,10 @@ static Suite *inbox_suite(void)
     add(suite, "work", work, AD_LEN(work));
     add(suite, "operators", operators, AD_LEN(operators));
     add(suite, "prune", prune, AD_LEN(prune));
+    TCase *memory = tcase_create("prune without memory");
+    tcase_add_checked_fixture(memory, setup, teardown);
+    tcase_add_loop_test(memory, without_memory_pruning_is_left_to_the_next_round, 0, MEMORY_KINDS);
+    suite_add_tcase(suite, memory);
     return suite;
 }
 

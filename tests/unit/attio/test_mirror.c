@@ -2,6 +2,7 @@
 
 #include "mirror_fixture.h"
 #include "support/run.h"
+#include "support/sqlite_heap.h"
 #include "support/torture.h"
 
 #include <stdio.h>
@@ -527,6 +528,43 @@ START_TEST(old_tombstones_are_pruned_a_piece_at_a_time_and_nothing_else)
 }
 END_TEST
 
+static void setup_failing_memory(void)
+{
+    sqlite_heap_install();
+    mirror_setup();
+}
+
+START_TEST(without_memory_pruning_takes_nothing_and_the_next_takes_it)
+{
+    int64_t later = ad_wall_ns(&f.w.clock.clock) + 86400 * AD_NS_PER_S;
+    int64_t version = 1;
+    bool failed = true;
+    for (size_t n = 0; failed; n = memory_next(_i, n)) {
+        bool done = false;
+        struct ad_mirror_prune p = {
+            .object = the_object(), .before_ns = later, .max = 100, .cb = on_pruned, .data = &done
+        };
+        apply(version++, PAGE(RECORD(R(1), "a") "," RECORD(R(2), "b")));
+        delete_at(version++, R(2));
+        memory_fail(_i, n);
+        enum ad_err err = ad_mirror_prune(m, &p);
+        if (!err) {
+            world_until_true(&f.w, &done);
+            err = p.err;
+        }
+        failed = memory_back();
+        ck_assert_msg(err == AD_OK || (failed && err == AD_ERR_NOMEM), "%zu: %s: %s", n,
+                      ad_err_name(err), p.info.msg);
+        ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people"), err ? 2 : 1);
+        if (err) {
+            ck_assert_int_gt(prune(later, 100), 0);
+        }
+        ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM people"), 1);
+        ck_assert_int_eq(fixture_i64(&f, "SELECT count(*) FROM attiod_change"), 1);
+    }
+}
+END_TEST
+
 static void on_count(struct ad_mirror_count *c)
 {
     *(bool *)c->data = true;
@@ -660,6 +698,11 @@ static Suite *mirror_suite(void)
     add(suite, "settling", settling, AD_LEN(settling));
     add(suite, "shapes", shapes, AD_LEN(shapes));
     add(suite, "others", others, AD_LEN(others));
+    TCase *memory = tcase_create("prune without memory");
+    tcase_add_checked_fixture(memory, setup_failing_memory, mirror_teardown);
+    tcase_add_loop_test(memory, without_memory_pruning_takes_nothing_and_the_next_takes_it, 0,
+                        MEMORY_KINDS);
+    suite_add_tcase(suite, memory);
     return suite;
 }
 
