@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* Whether the caller was called from where it is for the first or second time. Thread-safe. */
+/* Whether the caller was called from where it is for the first or second time in this process: a test that
+ * asks for it is one with FORK. Thread-safe. */
 bool calls_are_new(void);
 
 #endif
