@@ -329,9 +329,17 @@ static int shim_sector(sqlite3_file *file)
     return real_of(file)->pMethods->xSectorSize(real_of(file));
 }
 
+static bool spoils_sectors;
+
+void vfs_spoils_sectors(bool yes)
+{
+    spoils_sectors = yes;
+}
+
 static int shim_device(sqlite3_file *file)
 {
-    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+    int device = real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+    return spoils_sectors ? device & ~SQLITE_IOCAP_POWERSAFE_OVERWRITE : device;
 }
 
 static int shim_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **out)

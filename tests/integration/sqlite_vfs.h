@@ -6,9 +6,12 @@
 #ifndef AD_TEST_SQLITE_VFS_H
 #define AD_TEST_SQLITE_VFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void vfs_install(void);
+/* Files opened from now on do not promise that a write leaves the rest of its sector as it was. */
+void vfs_spoils_sectors(bool yes);
 
 enum vfs_op { VFS_SYNC, VFS_WRITE };
 /* From the n-th call from now (0: the next) on, `times` in a row fail with SQLite's `code`, on

@@ -600,6 +600,23 @@ START_TEST(pages_of_a_commit_reach_the_log_by_few_writes)
 }
 END_TEST
 
+/* SQLite fills the last sector after the sync there: nothing may be gathered then. */
+START_TEST(where_sectors_may_be_spoiled_a_commit_is_whole_when_it_is_told)
+{
+    struct job job;
+    memset(filler, 'w', sizeof(filler));
+    vfs_spoils_sectors(true);
+    fixture_close_store();
+    fixture_open_store();
+    vfs_fail(VFS_WRITE, "-wal", 0, 0, 0);
+    insert_large(&job, 1);
+    job_await(&job);
+    ck_assert_uint_gt(vfs_seen(), 2 * 16);
+    ck_assert_int_eq(ask_file(f.path, "SELECT count(*) FROM t WHERE length(s) = 65536"), 1);
+    vfs_spoils_sectors(false);
+}
+END_TEST
+
 /* Larger than the cache, so that part of it is in the log, and part gathered for it, when a trigger
  * rolls it back; then the place in the log is another program's. */
 START_TEST(what_is_rolled_back_never_lands_on_the_commit_of_another_program)
@@ -967,6 +984,7 @@ static TCase *disk_tests(void)
     TEST(failure_of_any_one_call_loses_nothing);
     TEST(failed_checkpoint_is_repeated_and_loses_nothing);
     TEST(pages_of_a_commit_reach_the_log_by_few_writes);
+    TEST(where_sectors_may_be_spoiled_a_commit_is_whole_when_it_is_told);
     TEST(what_is_rolled_back_never_lands_on_the_commit_of_another_program);
     return tcase;
 }

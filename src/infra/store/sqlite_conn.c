@@ -423,10 +423,12 @@ enum ad_err store_conn_rewrite(struct store_conn *c, struct ad_errinfo *info)
 {
     c->controlling = true;
     enum ad_err err = run_sql(c, "PRAGMA temp_store=FILE; VACUUM;", info);
+    if (err) {
+        store_log_rolled_back(c->db); /* VACUUM tells no hook */
+    }
     AD_IGNORE(run_sql(c, "PRAGMA temp_store=MEMORY", NULL), "slower, not wrong");
     c->controlling = false;
     if (err) {
-        store_log_rolled_back(c->db); /* VACUUM tells no hook */
         return err;
     }
     int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "store/sqlite_log.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -145,11 +146,27 @@ void store_log_rolled_back(void *db)
 }
 
 static sqlite3_vfs vfs, *under;
+static atomic_bool ends_with_sync; /* the last that SQLite does to a log before a commit is seen */
+
+/* Without the promise that a write spoils nothing beside it, SQLite fills the last sector of a commit
+ * after the sync. */
+static int open_database(const char *name, sqlite3_file *f, int flags, int *flags_out)
+{
+    int rc = under->xOpen(under, name, f, flags, flags_out);
+    if (!rc) {
+        int device = f->pMethods->xDeviceCharacteristics(f);
+        atomic_store(&ends_with_sync, (device & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0);
+    }
+    return rc;
+}
 
 static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *flags_out)
 {
     (void)v;
-    if (!(flags & SQLITE_OPEN_WAL)) {
+    if (flags & SQLITE_OPEN_MAIN_DB) {
+        return open_database(name, f, flags, flags_out);
+    }
+    if (!(flags & SQLITE_OPEN_WAL) || !atomic_load(&ends_with_sync)) {
         return under->xOpen(under, name, f, flags, flags_out);
     }
     struct log_file *l = log_of(f);

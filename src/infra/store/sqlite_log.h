@@ -6,7 +6,9 @@
  * Nothing changes for readers or in a power cut: with synchronous=FULL, which the writer has, SQLite
  * syncs the log before it lets anybody see a commit, and once a piece could not be written every
  * write, read and sync fails until the transaction is taken back. Only a connection with
- * synchronous=FULL may use it, and with store_log_rolled_back as its hook. */
+ * synchronous=FULL may use it, and with store_log_rolled_back as its hook. Where SQLite writes once more
+ * after the sync (no SQLITE_IOCAP_POWERSAFE_OVERWRITE, which every Unix build has by default) the log is
+ * written as SQLite does. */
 #ifndef AD_STORE_SQLITE_LOG_H
 #define AD_STORE_SQLITE_LOG_H
 
