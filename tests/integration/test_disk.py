@@ -4,7 +4,7 @@
 """The disk fails, at each call in turn, or the power does: what was answered 200 is there afterwards, once, and nothing else was
 promised.
 
-    ATTIOD_TORTURE=full   every call with every error, and more power cuts (tests/run long); of a backup every
+    ATTIOD_TORTURE=full   every call with every error, and many more power cuts (tests/run long); of a backup every
                           call with the first error of each kind, some with the others
     ATTIOD_SEED=n         of the power cuts
 """
@@ -250,7 +250,7 @@ class Power(OnDisk):
         self.addCleanup(sim.stop)
         directory = self.directory("0")
         cuts = 0
-        for life in range(1, 11 if FULL else 4):
+        for life in range(1, 26 if FULL else 4):
             disk = self.disk(directory)
             server = self.serve(directory, disk.environment(), sim=sim)
             sim.control("POST", "/edit", {"count": 50})

@@ -1,7 +1,5 @@
 #include "support/calls.h"
 
-#include "base/attr.h"
-
 #include <execinfo.h>
 #include <pthread.h>
 #include <stdint.h>
