@@ -1,14 +1,28 @@
 # timeout: 600
 """What is acknowledged is durable and handled, whatever the database or Attio does meanwhile."""
 
+import concurrent.futures
+import http.client
 import os
 import pathlib
+import socket
 import sqlite3
 import subprocess
 import tempfile
+import time
 import unittest
 
 from support.attiod import (Attiod, Sim, connect, differences, envelope, event, post_all, request, until, wire)
+
+
+def ask(port, delivery):
+    """(status, Retry-After, seconds) of one delivery on its own connection."""
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+        s.sendall(delivery[1])
+        answer = http.client.HTTPResponse(s)
+        answer.begin()
+        return answer.status, answer.getheader("Retry-After"), time.monotonic() - begun
 
 
 class Faults(unittest.TestCase):
@@ -53,8 +67,12 @@ class Faults(unittest.TestCase):
         self.edit()
         lock = sqlite3.connect(server.db, isolation_level=None, timeout=10)
         lock.execute("BEGIN IMMEDIATE")
-        answers = post_all(server.port, self.load("locked", 200), connections=20, ahead=1, seconds=6)
-        self.assertEqual({s for _, s in answers}, {503})
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda delivery: ask(server.port, delivery), self.load("locked", 40)))
+        for status, later, seconds in answers:
+            self.assertEqual(status, 503)
+            self.assertGreaterEqual(int(later), 1)
+            self.assertTrue(2.5 < seconds < 4, seconds)
         self.assertEqual(request(server.port, "GET", "/healthz")[0], 200)
         lock.execute("ROLLBACK")
         lock.close()
@@ -103,6 +121,25 @@ class Faults(unittest.TestCase):
 
     def test_attio_answering_500(self):
         self.fault_of_attio("s500", kind="status", status=500)
+
+    def test_attio_answering_429(self):
+        """Waits as long as it is told, tries by one call then, and takes deliveries all along."""
+        server = self.start()
+        self.edit()
+        until(lambda: server.status()["attio"]["window_percent"] == 0, "a quiet second first", 10)
+        self.sim.control("POST", "/requests", {"cap": 15, "interval_ms": 1000, "concurrency": 10})
+        self.sim.faults(route="/v2/objects", kind="status", status=429)
+        begun = time.monotonic()
+        answers = post_all(server.port, self.load("s429", 300), connections=16, ahead=4)
+        self.assertEqual({s for _, s in answers}, {200}, "receipt does not depend on Attio")
+        until(lambda: self.sim.requests()["total"] >= 4, "asked again and again", 60)
+        trace, seconds = self.sim.requests(), time.monotonic() - begun
+        print(f"{trace['total']} calls in {seconds:.1f} s")
+        self.assertEqual(trace["most_in_flight"], 1)
+        self.assertLessEqual(trace["total"], 2 + seconds, "each says to wait for the next second")
+        self.assertGreater(server.status()["pending_events"], 0)
+        self.sim.faults(clear=True)
+        self.check(server, answers)
 
     def test_attio_answering_garbage(self):
         self.fault_of_attio("garbage", kind="garbage")

@@ -44,7 +44,7 @@ class Kill(unittest.TestCase):
         for slug in ("people", "companies", "deals"):
             object_id, records = self.sim.state(slug)
             self.objects[slug] = (object_id, sorted(records))
-        acked, in_flight = [], 0
+        acked, slowest = [], 0
         server = self.start()
         server.until_idle(60)
         for n in range(ROUNDS):
@@ -57,12 +57,15 @@ class Kill(unittest.TestCase):
                                stop=lambda: time.monotonic() >= moment)
             server.kill()
             acked += [key for key, status in answers if status == 200]
-            in_flight += 1
             self.assertEqual([s for _, s in answers if s not in (200, 503)], [])
+            begun = time.monotonic()
             server = self.start()
+            until(lambda: request(server.port, "GET", "/readyz")[0] == 200, "ready again", 5, 0.002)
+            slowest = max(slowest, time.monotonic() - begun)
         server.until_idle(300)
-        print(f"{len(acked)} deliveries acknowledged over {ROUNDS} kills")
-        self.assertGreater(len(acked), ROUNDS * 20)
+        print(f"{len(acked)} deliveries acknowledged over {ROUNDS} kills, ready again after {slowest:.2f} s at most")
+        self.assertLess(slowest, 5)
+        self.assertGreaterEqual(len(acked), min(10000, ROUNDS * 200))
         with connect(server.db) as c:
             self.assertEqual(c.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
             rows = dict(c.execute("SELECT dedupe, count(*) FROM attiod_inbox WHERE dedupe LIKE 'kill-%' GROUP BY dedupe"))

@@ -152,10 +152,11 @@ class Live(unittest.TestCase):
         self.start()
         until(lambda: self.server.status()["bringup"] is None, "bringup", 60)
         self.edit()
-        seen = []
+        seen, peaks = [], []
         for _ in range(10):
             moment = time.monotonic() + self.random.uniform(0.05, 0.3 + 3 * RECORDS / 100000)
             until(lambda m=moment: time.monotonic() > m, "a moment", 60, 0.005)
+            peaks.append(self.peak_mib())
             self.server.kill()
             self.start()
             until(lambda: self.server.status()["bringup"] is None, "bringup", 60)
@@ -163,7 +164,10 @@ class Live(unittest.TestCase):
             seen.append((run["id"], run["phase"], run["seen"]))
             if run["phase"] == "done":
                 self.sync()
-        print(f"after each kill: {seen}")
+        print(f"after each kill: {seen}; peak RSS {max(peaks):.1f} MiB")
+        if not SANITIZED:
+            self.assertLess(max(peaks), RSS_MAX_MIB)
+        self.assertTrue([s for s in seen if s[1] != "done" and s[2] > 0], "a kill met a run in the middle")
         self.assert_equal_at_rest()
         self.assertEqual({r["phase"] for r in self.runs() if r["object"] == "people"}, {"done"})
         self.assert_small()

@@ -1,6 +1,6 @@
 """attio-sim holds a million records in a fraction of 4 GiB: bytes per record at a size that a test may take.
 
-ATTIOD_SIM_PEOPLE=1000000 does it for real.
+ATTIOD_SIM_PEOPLE=1000000, as in `tests/run long`, does it for real.
 """
 # build: release
 # alone: yes
@@ -29,4 +29,5 @@ class Million(SimTest):
         status, answer = request(self.sim.port, "GET", "/_sim/state?object=people&form=compact", timeout=120)
         self.assertEqual((status, len(answer["records"])), (200, self.people))
         self.assertLess(self.resident() - started, (16 << 20) + 16 * self.people)
+        self.assertLess(self.resident(), 4 << 30)
         print(f"{started / records:.0f} bytes a record, {self.resident() >> 20} MiB in all")
