@@ -1,12 +1,15 @@
 """The commands that talk to the running server, against a simulated workspace."""
 
 import json
+import os
+import pty
 import sqlite3
+import subprocess
 import tempfile
 import unittest
 import uuid
 
-from support.attiod import API_KEY, Attiod, Sim, connect, differences, envelope, event, free_port, request
+from support.attiod import API_KEY, BUILD, Attiod, Sim, connect, differences, envelope, event, free_port, request
 from test_app import run
 
 
@@ -39,6 +42,28 @@ class RunningServer(unittest.TestCase):
         code, out, err = self.command("sync", "companies", "--output", "text")
         self.assertEqual(code, 0, err)
         self.assertIn("20 seen", out)
+
+    def test_on_a_terminal_a_bar_says_how_far_it_is(self):
+        self.sim.faults(kind="latency", latency_ms=300)
+        self.addCleanup(self.sim.faults, clear=True)
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([BUILD / "attiod", "sync", "--all", "--url", f"http://127.0.0.1:{self.server.internal}"],
+                              stdout=theirs, env={**os.environ, "ATTIO_API_KEY": API_KEY}) as command:
+            os.close(theirs)
+            shown = b""
+            try:
+                while some := os.read(ours, 65536):
+                    shown += some
+            except OSError:  # it has closed its end
+                pass
+            os.close(ours)
+        self.assertEqual(command.returncode, 0)
+        frames = [f.decode() for f in shown.split(b"\r") if f.startswith(b"[")]
+        self.assertTrue(frames, shown)
+        for frame in frames:
+            self.assertRegex(frame, r"^\[[=.]+\] \d+ running, \d+ done  \d+ records  \d+/s(  ETA \d+ s)?  budget \d+ %  \d+ s")
+        self.assertTrue([f for f in frames if "ETA" in f], frames)
+        self.assertRegex(shown.decode(), r"people +done +60 seen")
 
     def test_a_dry_run_counts_and_changes_nothing(self):
         code, out, err = self.command("sync", "deals", "--dry-run")
