@@ -17,9 +17,10 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 import unittest
 
-from support.attiod import (API_KEY, BUILD, Attiod, Sim, envelope, event, post_all, request, until, wire)
+from support.attiod import (API_KEY, BUILD, Attiod, Sim, differences, envelope, event, post_all, request, until, wire)
 from support.disk import Disk
 
 FULL = os.environ.get("ATTIOD_TORTURE") == "full"
@@ -245,6 +246,21 @@ class Calls(OnDisk):
 
 
 class Power(OnDisk):
+    def handles_what_is_left(self, directory, sim):
+        """As after any start: soon ready, every event done, the mirror as the workspace."""
+        begun = time.monotonic()
+        server = self.serve(directory, sim=sim)
+        until(lambda: request(server.port, "GET", "/readyz")[0] == 200, "ready again", 5, 0.002)
+        self.assertLess(time.monotonic() - begun, 5)
+        server.until_idle(120)
+        for slug in ("people", "companies", "deals"):
+            request(server.internal, "POST", f"/api/v1/sync/{slug}", {})
+        until(lambda: differences(sim, server.db) == [], "mirror equals workspace", 60, 0.1)
+        server.until_idle(60)
+        with sqlite3.connect(server.db) as db:
+            self.assertEqual(db.execute("SELECT DISTINCT state FROM attiod_inbox").fetchall(), [(3,)])
+        self.assertEqual(server.stop(), 0)
+
     def test_power_cuts_under_load(self):
         sim = Sim(people=200, companies=40, deals=20, extra=("--rate-per-url", "1000"))
         self.addCleanup(sim.stop)
@@ -279,4 +295,5 @@ class Power(OnDisk):
             for image, _ in images[:-1]:
                 shutil.rmtree(image)
             self.assertLessEqual({status for _, status in answers}, {200, 503})
+        self.handles_what_is_left(directory, sim)
         print(f"{cuts} power cuts, {len(self.acked)} deliveries")

@@ -51,6 +51,8 @@ class Disk:
     """Of one process. `directory` holds what was durable before it; `scratch` is ours."""
 
     def __init__(self, directory, scratch, random):
+        if not SHIM.exists():
+            raise FileNotFoundError(f"{SHIM}: build the preset debug first")
         self.directory = pathlib.Path(directory)
         self.random = random
         scratch = pathlib.Path(scratch)
