@@ -1,8 +1,6 @@
 /* From a record event to the mirror: what is asked of Attio, and when an event counts as done. */
 #include "fixture.h"
 
-#include "support/torture.h"
-
 #include <limits.h>
 #include <stdio.h>
 
@@ -463,8 +461,8 @@ END_TEST
 START_TEST(allocation_that_fails_anywhere_delays_the_event_and_loses_nothing)
 {
     up();
-    bool failed = true;
-    for (unsigned i = 0; failed; i = (unsigned)torture_next_of_all(i)) {
+    bool failed = true; /* how many a round makes differs: some of them find tables grown before */
+    for (unsigned i = 0; failed || i < 90; i++) {
         unsigned n = i * 3 + 1;
         record_put(&s, 0, n, "ada");
         record_put(&s, 0, n + 1, "bob")->state = REC_GONE;
